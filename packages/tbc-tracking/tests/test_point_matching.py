@@ -49,14 +49,20 @@ def test_candidate_pairs_equal_a_double_loop_and_include_the_radius_itself():
     random = np.random.default_rng(3)
     frame = np.repeat(np.arange(6), 8)
     first, second = (
-        Tracks.from_rows(frame, np.tile(np.arange(8), 6), x=random.integers(0, 20, 48), y=random.integers(0, 20, 48))
+        Tracks.from_rows(
+            frame,
+            np.tile(np.arange(8), 6),
+            x=random.integers(0, 20, 48),
+            y=random.integers(0, 20, 48),
+        )
         for _ in range(2)
     )
     expected = [
         (i, j)
         for i in range(48)
         for j in range(48)
-        if first.frame[i] == second.frame[j] and np.hypot(first.x[i] - second.x[j], first.y[i] - second.y[j]) <= 5
+        if first.frame[i] == second.frame[j]
+        and np.hypot(first.x[i] - second.x[j], first.y[i] - second.y[j]) <= 5
     ]
     pairs = candidate_pairs(first, second, radius=5.0)
     assert list(zip(pairs.truth.tolist(), pairs.predicted.tolist(), strict=True)) == expected
@@ -69,7 +75,9 @@ def test_last_keeps_a_pair_across_a_gap_and_previous_does_not():
     predicted = Tracks.from_rows([0, 2, 2], [10, 10, 11], x=[1, 2, 1], y=[0, 0, 0])
     pairs = candidate_pairs(truth, predicted, radius=5.0)
     last, previous = (
-        predicted.id[match_over_time(truth, predicted, pairs=pairs, radius=5.0, switch_rule=rule)[2]]
+        predicted.id[
+            match_over_time(truth, predicted, pairs=pairs, radius=5.0, switch_rule=rule)[2]
+        ]
         for rule in ("last", "previous")
     )
     assert (last, previous) == (10, 11)

@@ -1,9 +1,10 @@
 """HOTA: higher order tracking accuracy (Luiten et al., IJCV 2021), for points.
 
-The similarity of two points is max(0, 1 - distance / (2 d)), so that the level 0.5 accepts pairs up to d; it is
-the Euclidean similarity of TrackEval with zero_distance = 2 d.
+The similarity of two points is max(0, 1 - distance / (2 d)), so that the level 0.5 accepts pairs up
+to d; it is the Euclidean similarity of TrackEval with zero_distance = 2 d.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,9 @@ class HotaSums(NamedTuple):
     """Sum over true positives of their similarity."""
 
 
-def hota_sums(truth: Tracks, predicted: Tracks, *, pairs: CandidatePairs, distance: float) -> HotaSums:
+def hota_sums(
+    truth: Tracks, predicted: Tracks, *, pairs: CandidatePairs, distance: float
+) -> HotaSums:
     """Return the sums that HOTA, DetA, AssA and LocA are ratios of.
 
     Args:
@@ -49,7 +52,7 @@ def hota_sums(truth: Tracks, predicted: Tracks, *, pairs: CandidatePairs, distan
     track_pair = track_pair.reshape(-1)  # NumPy 2.0 alone returned it with two axes
     frames_of_both = (true_frames[tracks[0]] + predicted_frames[tracks[1]]).astype(np.float64)
 
-    # Which pairs of tracks belong together, judged over the whole sequence before any frame is matched.
+    # Which tracks belong together is judged over the whole sequence before any frame is matched.
     share = similarity / (
         np.bincount(pairs.truth, similarity)[pairs.truth]
         + np.bincount(pairs.predicted, similarity)[pairs.predicted]
@@ -66,24 +69,30 @@ def hota_sums(truth: Tracks, predicted: Tracks, *, pairs: CandidatePairs, distan
         common = np.bincount(track_pair[accepted], minlength=len(frames_of_both)).astype(np.float64)
         sums[:, level] = (
             accepted.sum(),
-            (common * common / (frames_of_both - common)).sum(),  # TPA / (TPA + FNA + FPA), once per true positive
+            # TPA / (TPA + FNA + FPA), once per true positive
+            (common * common / (frames_of_both - common)).sum(),
             similarity[accepted].sum(),
         )
     return HotaSums(*sums)
 
 
 def _lengths(tracks: Tracks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the id of each point counted from 0, shape (points,), and the number of points of each id."""
+    """Return the id of each point counted from 0, and the number of points of each id."""
     _, index, frames = np.unique(tracks.id, return_inverse=True, return_counts=True)
     return index, frames
 
 
-def _match_frames(truth: Tracks, pairs: CandidatePairs, *, gain: NDArray[np.float64]) -> NDArray[np.int64]:
+def _match_frames(
+    truth: Tracks, pairs: CandidatePairs, *, gain: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """Return the indices of the pairs chosen by the heaviest matching of each frame."""
     starts = np.searchsorted(truth.frame[pairs.truth], np.arange(truth.length + 1))
     chosen = [
-        start + heaviest_matching(pairs.truth[start:stop], pairs.predicted[start:stop], gain=gain[start:stop])
-        for start, stop in zip(starts[:-1], starts[1:], strict=True)
+        start
+        + heaviest_matching(
+            pairs.truth[start:stop], pairs.predicted[start:stop], gain=gain[start:stop]
+        )
+        for start, stop in pairwise(starts.tolist())
         if start < stop
     ]
     return np.concatenate(chosen)

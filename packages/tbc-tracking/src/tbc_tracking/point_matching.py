@@ -1,9 +1,10 @@
-"""Which predicted point belongs to which true point: candidate pairs, heaviest matchings, and the matching of CLEAR-MOT.
+"""Which predicted point belongs to which true point: candidate pairs and matchings of them.
 
-Everything here works on lists of candidate pairs instead of dense distance matrices, so that thousands of
-identities and long sequences cost what their neighborhoods cost.
+Everything here works on lists of candidate pairs instead of dense distance matrices, so that
+thousands of identities and long sequences cost what their neighborhoods cost.
 """
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.spatial import KDTree
 from tbc_tracking.tracks import Tracks
 
 SwitchRule = Literal["last", "previous"]
-"""Which pair a target keeps: that of its last match, however long ago, or only that of the previous frame."""
+"""Which pair a target keeps: that of its last match, however long ago, or of the frame before."""
 
 SWITCH_RULES: tuple[SwitchRule, ...] = ("last", "previous")
 DENSE_LIMIT = 40_000
@@ -24,7 +25,7 @@ DENSE_LIMIT = 40_000
 
 
 class CandidatePairs(NamedTuple):
-    """Pairs of a true and a predicted point of the same frame, sorted by true row and then by predicted row."""
+    """Pairs of a true and a predicted point of one frame, sorted by true, then predicted row."""
 
     truth: NDArray[np.int64]
     """Row in the true tracks, shape (pairs,)."""
@@ -33,8 +34,8 @@ class CandidatePairs(NamedTuple):
     distance: NDArray[np.float64]
     """Euclidean distance in pixels, shape (pairs,)."""
 
-    def where(self, mask: NDArray[np.bool_]) -> "CandidatePairs":
-        """Return the pairs where `mask` (shape (pairs,)) is true."""
+    def where(self, mask: NDArray[np.bool_] | slice) -> "CandidatePairs":
+        """Return the pairs of a slice, or those where `mask` (shape (pairs,)) is true."""
         return CandidatePairs(self.truth[mask], self.predicted[mask], self.distance[mask])
 
 
@@ -43,11 +44,15 @@ def candidate_pairs(truth: Tracks, predicted: Tracks, *, radius: float) -> Candi
     if not len(truth) or not len(predicted):
         nothing = np.zeros(0, dtype=np.int64)
         return CandidatePairs(nothing, nothing, np.zeros(0))
-    # Frames become layers that lie further apart than the radius, so one search serves the whole sequence.
+    # Frames become layers further apart than the radius: one search serves the whole sequence.
     layer = 4.0 * radius
-    trees = [KDTree(np.stack([part.x, part.y, part.frame * layer], axis=1)) for part in (truth, predicted)]
-    # The search runs a little wide and the exact distance decides, so that a pair at exactly `radius` counts.
-    found = trees[0].sparse_distance_matrix(trees[1], radius * (1 + 1e-9), output_type="coo_matrix")
+    trees = [
+        KDTree(np.stack([part.x, part.y, part.frame * layer], axis=1))
+        for part in (truth, predicted)
+    ]
+    # The search runs a little wide and the exact distance decides: a pair at `radius` counts.
+    reach = radius * (1 + 1e-9)
+    found = trees[0].sparse_distance_matrix(trees[1], reach, output_type="coo_matrix")
     rows, columns = found.row.astype(np.int64), found.col.astype(np.int64)
     order = np.lexsort((columns, rows))
     rows, columns = rows[order], columns[order]
@@ -75,7 +80,8 @@ def heaviest_matching(
     if not len(contested):
         return np.flatnonzero(alone)
     if len(contested) < len(rows):
-        chosen = contested[heaviest_matching(row[contested], column[contested], gain=gain[contested])]
+        inner = heaviest_matching(row[contested], column[contested], gain=gain[contested])
+        chosen = contested[inner]
     elif len(row_names) * len(column_names) <= DENSE_LIMIT:
         chosen = _dense_matching(row, column, gain)
     else:
@@ -84,20 +90,28 @@ def heaviest_matching(
 
 
 def most_then_nearest(pairs: CandidatePairs, *, radius: float) -> NDArray[np.int64]:
-    """Return the indices of a matching with the most pairs and, among those, the least total distance."""
+    """Return the indices of a matching with the most pairs and, of those, the least distance."""
     most = min(len(np.unique(pairs.truth)), len(np.unique(pairs.predicted)))
-    # One more pair gains at least `most`, which `most` distances of at most one radius each cannot outweigh.
-    return heaviest_matching(pairs.truth, pairs.predicted, gain=most + 1.0 - pairs.distance / radius)
+    # One more pair gains at least `most`; fewer distances of one radius each cannot outweigh it.
+    return heaviest_matching(
+        pairs.truth, pairs.predicted, gain=most + 1.0 - pairs.distance / radius
+    )
 
 
 def match_over_time(
-    truth: Tracks, predicted: Tracks, *, pairs: CandidatePairs, radius: float, switch_rule: SwitchRule
+    truth: Tracks,
+    predicted: Tracks,
+    *,
+    pairs: CandidatePairs,
+    radius: float,
+    switch_rule: SwitchRule,
 ) -> NDArray[np.int64]:
-    """Return for each true point the row of its predicted point or -1, shape (true points,) (CLEAR-MOT).
+    """Return the row of the predicted point of each true point or -1, shape (true points,).
 
-    In each frame a target first keeps the identity it was matched to (see `SwitchRule`) if that is still
-    within `radius`; the others are matched by `most_then_nearest`. `last` is the rule of py-motmetrics,
-    `previous` that of TrackEval. Where two targets claim one identity, the smaller true id keeps it.
+    The matching of CLEAR-MOT: in each frame a target first keeps the identity it was matched to (see
+    `SwitchRule`) if that is still within `radius`; the others are matched by `most_then_nearest`.
+    `last` is the rule of py-motmetrics, `previous` that of TrackEval. Where two targets claim one
+    identity, the smaller true id keeps it.
     """
     true_ids, true_id = np.unique(truth.id, return_inverse=True)
     _, predicted_id = np.unique(predicted.id, return_inverse=True)
@@ -105,8 +119,8 @@ def match_over_time(
     taken = np.zeros(len(predicted), dtype=np.bool_)
     remembered = np.full(len(true_ids), -1, dtype=np.int64)
     starts = np.searchsorted(truth.frame[pairs.truth], np.arange(truth.length + 1))
-    for start, stop in zip(starts[:-1], starts[1:], strict=True):
-        here = CandidatePairs(*(column[start:stop] for column in pairs))
+    for start, stop in pairwise(starts.tolist()):
+        here = pairs.where(slice(start, stop))
         keep = np.flatnonzero(remembered[true_id[here.truth]] == predicted_id[here.predicted])
         keep = keep[np.unique(here.predicted[keep], return_index=True)[1]]
         match[here.truth[keep]] = here.predicted[keep]
@@ -121,7 +135,9 @@ def match_over_time(
     return match
 
 
-def _dense_matching(row: NDArray[np.int64], column: NDArray[np.int64], gain: NDArray[np.float64]) -> NDArray[np.int64]:
+def _dense_matching(
+    row: NDArray[np.int64], column: NDArray[np.int64], gain: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """Solve one small matching; the entries of `row` and `column` count from 0 without holes."""
     shape = (int(row.max()) + 1, int(column.max()) + 1)
     gains = np.zeros(shape)
@@ -132,15 +148,20 @@ def _dense_matching(row: NDArray[np.int64], column: NDArray[np.int64], gain: NDA
     return chosen[chosen >= 0]
 
 
-def _sparse_matching(row: NDArray[np.int64], column: NDArray[np.int64], gain: NDArray[np.float64]) -> NDArray[np.int64]:
+def _sparse_matching(
+    row: NDArray[np.int64], column: NDArray[np.int64], gain: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """Solve one large matching; each row may also choose a column of its own that gains nothing."""
     rows, columns = int(row.max()) + 1, int(column.max()) + 1
-    # A full matching has one edge per row, so the constant that makes all costs positive changes nothing.
+    # A full matching has one edge per row: the constant that makes costs positive changes nothing.
     top = float(gain.max()) + 1.0
     costs = csr_array(
         (
             np.concatenate([top - gain, np.full(rows, top)]),
-            (np.concatenate([row, np.arange(rows)]), np.concatenate([column, columns + np.arange(rows)])),
+            (
+                np.concatenate([row, np.arange(rows)]),
+                np.concatenate([column, columns + np.arange(rows)]),
+            ),
         ),
         shape=(rows, columns + rows),
     )

@@ -1,8 +1,8 @@
 """Scores of tracked points against true ones: CLEAR-MOT, identity, HOTA and counting.
 
-Definitions: Bernardin and Stiefelhagen 2008 (MOTA, MOTP), Ristani et al. 2016 (IDF1), Luiten et al. 2021 (HOTA).
-A predicted point matches a true one at most `distance` pixels away. `PointScores` holds sums, so several sequences
-are scored together by adding (`pool_scores`), never by averaging ratios.
+Definitions: Bernardin and Stiefelhagen 2008 (MOTA, MOTP), Ristani et al. 2016 (IDF1), Luiten et al.
+2021 (HOTA). A predicted point matches a true one at most `distance` pixels away. `PointScores` holds
+sums, so several sequences are scored together by adding (`pool_scores`), never by averaging ratios.
 """
 
 import math
@@ -30,8 +30,8 @@ MOSTLY_LOST = 0.2
 """Share of its frames in which a mostly lost target is matched, less than."""
 
 REPORTED = (
-    "mota", "motp", "idf1", "idp", "idr", "hota", "deta", "assa", "loca", "recall", "precision",
-    "switches", "fragmentations", "false_positives", "misses",
+    "mota", "motp", "idf1", "idp", "idr", "hota", "deta", "assa", "loca",
+    "recall", "precision", "switches", "fragmentations", "false_positives", "misses",
     "mostly_tracked", "partially_tracked", "mostly_lost", "count_mae", "count_bias",
 )  # fmt: skip
 """Names of the figures in the order of a results table."""
@@ -39,7 +39,10 @@ REPORTED = (
 
 @dataclass(frozen=True, kw_only=True)
 class PointScores:
-    """Sums over one or more sequences, and the scores that are ratios of them (NaN where nothing was counted)."""
+    """Sums over one or more sequences, and the scores that are ratios of them.
+
+    A score is NaN where nothing was counted that it could be a ratio of.
+    """
 
     frames: int
     """Frames evaluated."""
@@ -62,7 +65,7 @@ class PointScores:
     mostly_lost: int
     """Targets matched in less than 20 % of their frames."""
     identity_matches: int
-    """Frames in which tracks agree under the best one-to-one assignment of whole tracks (IDTP)."""
+    """Points that agree under the best one-to-one assignment of whole tracks (IDTP)."""
     count_error: int
     """Sum over frames of |predicted points - true points|."""
     hota_matches: tuple[float, ...]
@@ -129,14 +132,18 @@ class PointScores:
 
     @property
     def assa(self) -> float:
-        """Mean over the levels of the association score averaged over matches; 0 at a level without a match."""
+        """Mean over the levels of the mean association of matches; 0 at a level without any."""
         return float(self._association().mean())
 
     @property
     def loca(self) -> float:
-        """Mean over the levels of the similarity averaged over matches; 1 at a level without a match, as in TrackEval."""
+        """Mean over the levels of the mean similarity of matches; 1 at a level without any.
+
+        The 1 is what TrackEval counts.
+        """
         matches = np.array(self.hota_matches)
-        return float(np.where(matches > 0, self.hota_similarity / np.maximum(matches, 1), 1.0).mean())
+        located = np.array(self.hota_similarity) / np.maximum(matches, 1)
+        return float(np.where(matches > 0, located, 1.0).mean())
 
     @property
     def count_mae(self) -> float:
@@ -156,7 +163,9 @@ class PointScores:
         """Return DetA at each level."""
         matches = np.array(self.hota_matches)
         union = self.objects + self.predictions - matches
-        return matches / union if self.objects + self.predictions else np.full(len(LEVELS), math.nan)
+        return (
+            matches / union if self.objects + self.predictions else np.full(len(LEVELS), math.nan)
+        )
 
     def _association(self) -> NDArray[np.float64]:
         """Return AssA at each level."""
@@ -172,8 +181,9 @@ def evaluate_points(
         truth: true tracks.
         predicted: predicted tracks in the same pixels and frames.
         distance: largest distance in pixels at which two points match.
-        switch_rule: "last" re-establishes a target's last pair across gaps (py-motmetrics); "previous" only the
-            pair of the previous frame (TrackEval). A switch is counted against the last id in both.
+        switch_rule: "last" re-establishes a target's last pair across gaps (py-motmetrics);
+            "previous" only the pair of the previous frame (TrackEval). A switch is counted against
+            the last id in both.
 
     Raises:
         ValueError: if `distance` is not positive or `switch_rule` is unknown.
@@ -181,7 +191,9 @@ def evaluate_points(
     if not (math.isfinite(distance) and distance > 0):
         raise ValueError(f"distance must be a positive number of pixels, got {distance}")
     if switch_rule not in SWITCH_RULES:
-        raise ValueError(f"switch_rule must be one of {', '.join(SWITCH_RULES)}, got {switch_rule!r}")
+        raise ValueError(
+            f"switch_rule must be one of {', '.join(SWITCH_RULES)}, got {switch_rule!r}"
+        )
     wide = candidate_pairs(truth, predicted, radius=2.0 * distance)
     pairs = wide.where(wide.distance <= distance)
     match = match_over_time(truth, predicted, pairs=pairs, radius=distance, switch_rule=switch_rule)
@@ -219,7 +231,8 @@ def pool_scores(scores: Sequence[PointScores]) -> PointScores:
     totals = {}
     for name in (entry.name for entry in fields(PointScores)):
         values = [getattr(score, name) for score in scores]
-        totals[name] = tuple(np.sum(values, axis=0).tolist()) if isinstance(values[0], tuple) else sum(values)
+        by_level = isinstance(values[0], tuple)
+        totals[name] = tuple(np.sum(values, axis=0).tolist()) if by_level else sum(values)
     return PointScores(**totals)
 
 
@@ -242,14 +255,15 @@ def _identity_matches(truth: Tracks, predicted: Tracks, *, pairs: CandidatePairs
 
 
 def _continuity(truth: Tracks, predicted: Tracks, *, match: NDArray[np.int64]) -> dict[str, int]:
-    """Return how well each target was followed: switches, fragmentations, and targets by share of frames."""
+    """Return how targets were followed: switches, fragmentations, and targets by share."""
     order = np.lexsort((truth.frame, truth.id))
     match, target = match[order], np.unique(truth.id, return_inverse=True)[1][order]
     found = np.flatnonzero(match >= 0)
     same_target = np.diff(target[found]) == 0
     name = predicted.id[match[found]]
     share = np.bincount(target, match >= 0) / np.bincount(target)
-    mostly_tracked, mostly_lost = int((share >= MOSTLY_TRACKED).sum()), int((share < MOSTLY_LOST).sum())
+    mostly_tracked = int((share >= MOSTLY_TRACKED).sum())
+    mostly_lost = int((share < MOSTLY_LOST).sum())
     return {
         "switches": int((same_target & (np.diff(name) != 0)).sum()),
         "fragmentations": int((same_target & (np.diff(found) > 1)).sum()),
