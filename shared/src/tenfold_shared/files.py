@@ -1,0 +1,350 @@
+"""Files that are written whole or not at all, folders with one owner, archives without surprises."""
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import re
+import secrets
+import shutil
+import socket
+import sys
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple, cast
+
+from tenfold_shared.errors import UserError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.[^.]+)?")
+_STALE_SECONDS = 3600
+_MEBIBYTE = 2**20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOCK_NAME = ".lock"
+
+_CHUNK_BYTES = 2**18
+_DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+_ARCHIVE_ERRORS = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
+    ValueError, RuntimeError, NotImplementedError, OverflowError,
+)  # fmt: skip
+
+# File handles of locks held by this process: a forked child must not keep a dead parent's lock.
+_held_locks: set[int] = set()
+
+
+def write_atomically(path: Path, data: bytes | bytearray | memoryview | str) -> None:
+    """Replace `path` by `data` so that a reader sees the old file or the new one, never a part.
+
+    Args:
+        path: The file to write; missing parent folders are created.
+        data: Bytes, or text that is written as UTF-8.
+
+    Raises:
+        UserError: The file cannot be written (disk full, read-only); an old file is unharmed.
+    """
+    content = memoryview(data.encode() if isinstance(data, str) else data).cast("B")
+    with atomic_path(path, needed_bytes=len(content)) as temporary:
+        # O_CREAT with 0o666 obeys the umask; mkstemp's 0o600 would lock out colleagues.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            while len(content):
+                content = content[os.write(handle, content) :]
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def atomic_path(path: Path, *, needed_bytes: int | None = None) -> Generator[Path]:
+    """Yield a temporary sibling of `path` that takes its place once the block has succeeded.
+
+    The sibling ends in the same suffix, since writers of pictures and videos choose by it. It is
+    flushed to the disk before it is renamed, and removed when the block raises.
+
+    Args:
+        path: The final file; missing parent folders are created, a link is followed.
+        needed_bytes: Size of the file if known, for the message when the disk is full.
+
+    Yields:
+        The path to write.
+
+    Raises:
+        UserError: The disk is full or the folder cannot be written.
+    """
+    final = Path(os.path.realpath(path))
+    temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp{final.suffix}")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(final)
+        _flush_folder(final.parent)
+    except OSError as error:
+        if error.errno in _FULL or _concerns(error, final, temporary):
+            raise _cannot_write(path, error, needed_bytes) from error
+        raise
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def sweep_stale_temporaries(folder: Path) -> list[Path]:
+    """Remove what killed writers left in `folder`: temporary files older than an hour.
+
+    Returns:
+        The removed files.
+    """
+    removed: list[Path] = []
+    for file in sorted(folder.glob(".*")):
+        with suppress(OSError):
+            old = time.time() - file.stat().st_mtime > _STALE_SECONDS
+            if old and _TEMPORARY_NAME.fullmatch(file.name) and file.is_file():
+                file.unlink()
+                removed.append(file)
+    return removed
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Generator[None]:
+    """Own `folder`, creating it if needed, until the block ends or the process dies.
+
+    The lock belongs to the operating system, which frees it when its process dies in any way; the
+    file `.lock` that stays behind only tells others whom to look for.
+
+    Raises:
+        UserError: Another process owns the folder, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _cannot_write(folder, error, None) from error
+    try:
+        if not _try_lock(handle):
+            owner = os.read(handle, 200).decode(errors="replace") or "another process"
+            raise UserError(
+                f"{folder} is in use by {owner}; wait until it ends or choose another folder."
+            )
+        os.ftruncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    except BaseException:
+        os.close(handle)
+        raise
+    _held_locks.add(handle)
+    try:
+        yield
+    finally:
+        if handle in _held_locks:  # not so in a forked child, which has closed its copy
+            _held_locks.remove(handle)
+            os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    """Lock the open file without waiting; tell whether that succeeded."""
+    try:
+        if sys.platform == "win32":
+            os.lseek(handle, _MEBIBYTE, os.SEEK_SET)  # far behind the text, which stays readable
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            os.lseek(handle, 0, os.SEEK_SET)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.lseek(handle, 0, os.SEEK_SET)
+        return False
+    return True
+
+
+def _forget_locks() -> None:
+    """Close the copies of lock files that a forked child inherits."""
+    for handle in _held_locks:
+        with suppress(OSError):
+            os.close(handle)
+    _held_locks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power cut; a no-op where folders cannot be opened (Windows)."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _concerns(error: OSError, final: Path, temporary: Path) -> bool:
+    """Tell whether the error names the file being written or one of its folders."""
+    if not isinstance(error.filename, str | Path):
+        return False
+    return Path(error.filename) in {temporary, final, *final.parents}
+
+
+def _cannot_write(path: Path, error: OSError, needed: int | None) -> UserError:
+    """Return the sentence for a failed write, with the space that is needed and free."""
+    if error.errno not in _FULL:
+        return UserError(f"Cannot write {path}: {error.strerror}; choose another place for it.")
+    folder = next(parent for parent in Path(path).absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    wanted = "more" if needed is None else f"{needed} bytes"
+    return UserError(
+        f"Cannot write {path}: the disk is full ({wanted} needed, {free} bytes free); make room "
+        "or choose another folder."
+    )
+
+
+class _Member(NamedTuple):
+    """One entry of an archive; `content` is None for a folder."""
+
+    name: str
+    content: IO[bytes] | None
+
+
+def extract_archive(
+    archive: Path,
+    folder: Path,
+    *,
+    limit_bytes: int = 2**33,
+    limit_files: int = 200_000,
+) -> None:
+    """Unpack a zip or tar archive (plain, gz, bz2, xz) into the new folder `folder`.
+
+    Only files and folders whose names stay inside are unpacked: absolute names, `..`, links and
+    devices are refused, as is an archive that grows beyond the limits while it is being read. The
+    folder appears complete or not at all.
+
+    Args:
+        archive: The file to unpack.
+        folder: Where to; it must not exist or must be empty.
+        limit_bytes: Most bytes to unpack, headers included.
+        limit_files: Most files and folders to create.
+
+    Raises:
+        UserError: The archive is missing, damaged, hostile or too large, or the folder is in use.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} already exists; move it away or choose another folder.")
+    try:
+        with atomic_folder(folder) as temporary, archive.open("rb") as source:
+            budget = _Budget(archive, limit_bytes)
+            members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
+            for count, member in enumerate(members(source, budget), start=1):
+                if count > limit_files:
+                    raise UserError(f"{archive} holds more than {limit_files} files; not unpacked.")
+                _unpack(member, temporary, budget)
+    except FileNotFoundError as error:
+        raise UserError(f"{archive} does not exist; check the path.") from error
+    except _ARCHIVE_ERRORS as error:
+        raise UserError(f"{archive} cannot be unpacked ({error}); fetch it again.") from error
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Generator[Path]:
+    """Yield a temporary sibling folder that becomes `folder` once the block has succeeded.
+
+    Args:
+        folder: The final folder; it must not exist or must be empty.
+
+    Yields:
+        The folder to fill.
+    """
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(folder)
+        _flush_folder(folder.absolute().parent)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _cannot_write(folder, error, None) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Budget:
+    """Counts unpacked bytes and stops at the limit, whatever the headers claim."""
+
+    def __init__(self, archive: Path, limit: int) -> None:
+        self.archive, self.limit, self.spent = archive, limit, 0
+
+    def spend(self, count: int) -> None:
+        self.spent += count
+        if self.spent > self.limit:
+            raise UserError(
+                f"{self.archive} unpacks to more than {self.limit} bytes; not unpacked. Raise the "
+                "limit only for a source that you trust."
+            )
+
+
+class _BoundedReader:
+    """A readable stream that spends from a budget: tar headers may claim gigabytes, too."""
+
+    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
+        self.stream, self.budget = stream, budget
+
+    def read(self, count: int) -> bytes:
+        data = self.stream.read(count)
+        self.budget.spend(len(data))
+        return data
+
+
+def _zip_members(source: IO[bytes], budget: _Budget) -> Iterator[_Member]:
+    """Yield the entries of a zip file."""
+    with zipfile.ZipFile(source) as archive:
+        for info in archive.infolist():
+            kind = info.external_attr >> 28  # Unix file type, 0 where none is recorded
+            if kind not in {0, 0o10, 0o04}:
+                raise UserError(f"{budget.archive} holds the link or device {info.filename}.")
+            if info.is_dir():
+                yield _Member(info.filename.rstrip("/"), None)
+            else:
+                with archive.open(info) as content:
+                    yield _Member(info.filename, content)
+
+
+def _tar_members(source: IO[bytes], budget: _Budget) -> Iterator[_Member]:
+    """Yield the entries of a tar file, reading it once from front to back."""
+    opener = _DECOMPRESSORS.get(source.read(2))
+    source.seek(0)
+    stream = opener(source) if opener else source
+    reader = _BoundedReader(stream, budget)  # type: ignore[arg-type]
+    with tarfile.open(fileobj=reader, mode="r|") as archive:  # type: ignore[arg-type]
+        for info in cast("Iterator[tarfile.TarInfo]", archive):
+            if not (info.isfile() or info.isdir()):
+                raise UserError(f"{budget.archive} holds the link or device {info.name}.")
+            yield _Member(info.name.removeprefix("./"), archive.extractfile(info))
+
+
+def _unpack(member: _Member, folder: Path, budget: _Budget) -> None:
+    """Write one entry below `folder` after checking that its name stays there."""
+    name = member.name
+    safe = PurePosixPath(name)
+    if name == "." and member.content is None:
+        return
+    if str(safe) != name or safe.is_absolute() or ".." in safe.parts or "\\" in name or ":" in name:
+        raise UserError(f"{budget.archive} holds the unsafe name {name!r}; not unpacked.")
+    target = folder / safe
+    if member.content is None:
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as written:
+        while chunk := member.content.read(_CHUNK_BYTES):
+            budget.spend(len(chunk))
+            written.write(chunk)
