@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
 PACKAGES = sorted(f"packages/{path.parent.name}" for path in ROOT.glob("packages/*/pyproject.toml"))
 MEMBERS = ["shared", *PACKAGES]
+QUICK = "not slow and not gpu and not network"
 WORKSPACE = nox.project.load_toml(ROOT / "pyproject.toml")
 
 
@@ -40,25 +41,50 @@ def wheel(member: str, *, extras: bool = False) -> str:
     path = DIST / f"{module(member)}-{project['version']}-py3-none-any.whl"
     if not path.exists():
         raise SystemExit(f"{path} is missing: run `nox -s build` first")
-    names = sorted(project.get("optional-dependencies", {})) if extras else []
-    return f"{path}[{','.join(names)}]" if names else str(path)
+    return f"{path}{optional(member) if extras else ''}"
 
 
-def editable(*, extras: str = "") -> list[str]:
+def optional(member: str) -> str:
+    """Return all extras of `member`, in brackets."""
+    names = sorted(metadata(member).get("optional-dependencies", {}))
+    return f"[{','.join(names)}]" if names else ""
+
+
+def editable(*, extras: bool = False) -> list[str]:
     """Return the arguments that install every member in place."""
-    return [argument for member in MEMBERS for argument in ("-e", f"{ROOT / member}{extras}")]
+    paths = [f"{ROOT / member}{optional(member) if extras else ''}" for member in MEMBERS]
+    return [argument for path in paths for argument in ("-e", path)]
 
 
-def pytest(session: nox.Session, folder: Path, *arguments: str, members: list[str]) -> None:
-    """Run a test suite outside the tree, with the shapes in annotations checked by beartype."""
+def prepare(session: nox.Session) -> None:
+    """Set the environment of a session that imports torch."""
     session.env["PYTHONDONTWRITEBYTECODE"] = None  # else every process compiles torch again
-    session.env["NO_ALBUMENTATIONS_UPDATE"] = "1"
-    shapes = f"--jaxtyping-packages={','.join(map(module, members))},beartype.beartype"
+    session.env["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its import would ask the network
+
+
+def pytest(session: nox.Session, member: str, *options: str) -> None:
+    """Run the tests of `member`, or of the root (`.`), outside the tree.
+
+    In members, the shapes in annotations are checked by beartype.
+    """
+    prepare(session)
+    folder = ROOT / member / "tests"
+    arguments = [f"-c={ROOT / 'pyproject.toml'}", f"--rootdir={folder}", *options]
+    if member != ".":
+        arguments.append(f"--jaxtyping-packages={module(member)},beartype.beartype")
     with session.chdir(session.create_tmp()):
-        session.run(
-            "python", "-m", "pytest", f"-c={ROOT / 'pyproject.toml'}", f"--rootdir={folder}", shapes,
-            *arguments, str(folder), *session.posargs,
-        )  # fmt: skip
+        session.run("python", "-m", "pytest", *arguments, str(folder), *session.posargs)
+
+
+def pytest_marked(session: nox.Session, mark: str) -> None:
+    """Run the tests of every member that carry `mark`; a member without any is no failure."""
+    prepare(session)
+    session.install(*editable(extras=True), *group("test"))
+    for member in MEMBERS:
+        folder = ROOT / member / "tests"
+        found = any(f"mark.{mark}" in path.read_text("utf-8") for path in folder.glob("*.py"))
+        if found:
+            pytest(session, member, "-m", mark)
 
 
 @nox.session
@@ -72,7 +98,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with pyright, shared strictly."""
-    session.env["PYTHONDONTWRITEBYTECODE"] = None
+    prepare(session)
     session.install(*editable(), *group("types"), *group("test"), "nox")
     session.run("pyright", *session.posargs)
 
@@ -85,17 +111,14 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
-@nox.parametrize(
-    "member", [*MEMBERS, "contract"], ids=[Path(m).name for m in [*MEMBERS, "contract"]]
-)
+@nox.parametrize("member", [*MEMBERS, "."], ids=[*(Path(m).name for m in MEMBERS), "contract"])
 def tests(session: nox.Session, member: str) -> None:
     """Test each member's wheel where its source cannot be imported; the contract comes last."""
-    if member == "contract":
-        return run_contract(session)
-    session.install(wheel("shared"), wheel(member, extras=True), *group("test"))
-    marks = ["-m", "not slow and not gpu and not network"]
-    pytest(session, ROOT / member / "tests", *marks, members=[member])
-    return None
+    if member == ".":
+        run_contract(session)
+    else:
+        session.install(wheel("shared"), wheel(member, extras=True), *group("test"))
+        pytest(session, member, "-m", QUICK)
 
 
 @nox.session(requires=["build"])
@@ -105,6 +128,120 @@ def contract(session: nox.Session) -> None:
 
 
 def run_contract(session: nox.Session) -> None:
-    """Run the tests of the root against all wheels together."""
+    """Run the tests of the root against all wheels together, without any extra."""
     session.install(*map(wheel, MEMBERS), *group("test"))
-    pytest(session, ROOT / "tests", members=MEMBERS)
+    pytest(session, ".")
+
+
+@nox.session
+def fast(session: nox.Session) -> None:
+    """Test every member in one editable environment: the answer while you write."""
+    session.install(*editable(extras=True), *group("test"))
+    for member in MEMBERS:
+        pytest(session, member, "-m", QUICK)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take longer than five seconds."""
+    pytest_marked(session, "slow")
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Run the tests that need an accelerator."""
+    pytest_marked(session, "gpu")
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Test every member with the lowest versions that it declares (Python 3.11)."""
+    session.install(*editable(), *group("test"), "--resolution=lowest-direct")
+    for member in MEMBERS:
+        pytest(session, member, "-m", QUICK)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure branch coverage of the fast tests: 90 % of shared, 85 % of each package."""
+    prepare(session)
+    session.install(*editable(extras=True), *group("coverage"))
+    for member in MEMBERS:
+        source, tests = ROOT / member / "src", ROOT / member / "tests"
+        settings = f"--rcfile={ROOT / 'pyproject.toml'}"
+        session.run(
+            "coverage", "run", settings, f"--source={source}", "-m", "pytest",
+            f"--rootdir={tests}", "-m", QUICK, "-q", str(tests),
+        )  # fmt: skip
+        floor = 90 if member == "shared" else 85
+        session.run("coverage", "report", settings, f"--fail-under={floor}", "--skip-covered")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    prepare(session)
+    session.install(*editable(), *group("docs"))
+    session.run("sphinx-build", "-W", "-q", "-E", "docs", "docs/_build", *session.posargs)
+
+
+@nox.session(requires=["build"])
+def demo(session: nox.Session) -> None:
+    """Run the demonstration of every package, from its wheel; the page is demo/index.html."""
+    prepare(session)
+    session.install(*map(wheel, MEMBERS))
+    names = [Path(member).name for member in PACKAGES]
+    with session.chdir(session.create_tmp()):
+        session.run("python", str(ROOT / "tools" / "demo_page.py"), str(ROOT / "demo"), *names)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run all benchmarks of a package and write its table again: `nox -s bench -- <package>`."""
+    prepare(session)
+    if not session.posargs:
+        session.error("usage: nox -s bench -- <package>...")
+    session.install(*editable(), *group("test"))
+    for name in session.posargs:
+        session.run("python", "tools/bench_table.py", f"benchmarks/{name}")
+
+
+@nox.session
+def golden(session: nox.Session) -> None:
+    """Make the expected numbers in tests/golden/ again, by the commands that lie beside them."""
+    prepare(session)
+    session.install(*editable(), *group("test"))
+    for script in sorted(ROOT.glob("packages/*/tests/golden/*.py")):
+        session.run("python", str(script))
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Prepare a release and tag it: `nox -s release -- <package> <major|minor|patch|current>`."""
+    if len(session.posargs) != 2 or session.posargs[1] not in {
+        "major",
+        "minor",
+        "patch",
+        "current",
+    }:
+        session.error("usage: nox -s release -- <package> <major|minor|patch|current>")
+    name, part = session.posargs
+    member = "shared" if name in {"shared", "tenfold-shared"} else f"packages/{name}"
+    if session.run("git", "status", "--porcelain", external=True, silent=True):
+        session.error("the tree has uncommitted changes")
+    if part != "current":
+        distribution = metadata(member)["name"]
+        session.run("uv", "version", "--package", distribution, "--bump", part, "--frozen")
+        session.run("python", "tools/changelog.py", member, metadata(member)["version"])
+    # A nested run, because the metadata that this one has read is old now.
+    session.run("nox", "-s", f"tests({Path(member).name})", "tests(contract)", external=True)
+    tag = f"{metadata(member)['name']}-v{metadata(member)['version']}"
+    if part != "current":
+        session.run("git", "commit", "--all", f"--message=Release {tag}", external=True)
+    session.run("git", "tag", tag, external=True)
+
+
+@nox.session
+def new(session: nox.Session) -> None:
+    """Write the skeleton of a further package: `nox -s new -- <name> <arXiv id>`."""
+    session.run("python", "tools/new_package.py", *session.posargs)
