@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 from tenfold_shared.errors import UserError
 
@@ -328,7 +328,7 @@ def _tar_members(source: IO[bytes], budget: _Budget) -> Iterator[_Member]:
         for info in cast("Iterator[tarfile.TarInfo]", archive):
             if not (info.isfile() or info.isdir()):
                 raise UserError(f"{budget.archive} holds the link or device {info.name}.")
-            yield _Member(info.name.removeprefix("./"), archive.extractfile(info))
+            yield _Member(info.name.removeprefix("./"), cast("Any", archive).extractfile(info))
 
 
 def _unpack(member: _Member, folder: Path, budget: _Budget) -> None:

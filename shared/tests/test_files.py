@@ -1,0 +1,285 @@
+import errno
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+
+import pytest
+
+from tenfold_shared import UserError, atomic_path, extract_archive, write_atomically
+from tenfold_shared.files import lock_folder, sweep_stale_temporaries
+from tenfold_shared.testing import damaged_files
+
+
+def test_text_and_bytes_are_written_with_the_usual_rights(tmp_path):
+    path = tmp_path / "new folder" / "späße.txt"
+    write_atomically(path, "grün\n")
+    assert path.read_bytes() == "grün\n".encode()
+    write_atomically(path, memoryview(b"abc"))
+    assert path.read_bytes() == b"abc"
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_atomically(tmp_path / "link", "new")
+    assert (tmp_path / "real").read_text() == "new"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        assert temporary.suffix == ".mp4"
+        assert temporary.parent == tmp_path
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_keeps_the_old_file_and_says_how_much_is_needed(tmp_path, monkeypatch):
+    path, real, calls = tmp_path / "c", os.write, []
+    write_atomically(path, b"old")
+
+    def write(handle, data):
+        calls.append(len(data))
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle, data[:1000])  # a short write first, as a real disk does
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(UserError, match=r"disk is full \(5000 bytes needed, \d+ bytes free\)"):
+        write_atomically(path, b"x" * 5000)
+    monkeypatch.undo()
+    assert calls == [5000, 4000]
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_in_pieces_is_complete(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:7]))
+    write_atomically(tmp_path / "c", bytes(range(100)))
+    assert (tmp_path / "c").read_bytes() == bytes(range(100))
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no memory file system")  # noqa: PTH114
+def test_a_really_full_file_system(tmp_path):
+    """Needs the right to mount; skipped without it."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2M", "none", str(mount)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("not allowed to mount a small file system")
+    try:
+        write_atomically(mount / "c", b"a" * 2**20)
+        with pytest.raises(UserError, match="disk is full"):
+            write_atomically(mount / "c", b"b" * 2**21)
+        assert (mount / "c").read_bytes() == b"a" * 2**20
+        assert [p.name for p in mount.iterdir()] == ["c"]
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_unwritable_places_give_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "below", tmp_path / ("x" * 300)):
+        with pytest.raises(UserError, match="Cannot write"):
+            write_atomically(path, b"")
+    with pytest.raises(UserError, match="Cannot write"):
+        write_atomically(tmp_path, b"")
+
+
+def test_errors_about_other_files_pass_through(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_path(tmp_path / "a"):
+        (tmp_path / "elsewhere" / "file").read_text()
+
+
+def test_a_killed_writer_leaves_the_old_or_the_new_file(tmp_path):
+    path = tmp_path / "data"
+    code = (
+        "import sys; from pathlib import Path; from tenfold_shared import write_atomically\n"
+        "n = 0\n"
+        "while True:\n"
+        "    write_atomically(Path(sys.argv[1]), bytes([n % 256]) * 300_000); n += 1\n"
+    )
+    for attempt in range(8):
+        process = subprocess.Popen([sys.executable, "-c", code, str(path)])
+        deadline = time.monotonic() + 20
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(0.013 * attempt)
+        process.kill()
+        process.wait()
+        data = path.read_bytes()
+        assert len(data) == 300_000
+        assert len(set(data)) == 1
+        path.unlink()
+
+
+def test_old_leftovers_are_swept_and_others_kept(tmp_path):
+    names = [".c.safetensors.0a1b2c3d.tmp.safetensors", ".c.0a1b2c3d.tmp", ".c.00000000.tmp.png"]
+    kept = [".hidden", "c.0a1b2c3d.tmp", ".c.tmp", ".c.0a1b2c3d.tmp.d.e"]
+    for name in [*names, *kept]:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / names[2])
+    assert [p.name for p in sweep_stale_temporaries(tmp_path)] == sorted(names[:2])
+    assert {p.name for p in tmp_path.iterdir()} == {*kept, names[2]}
+
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from tenfold_shared.files import lock_folder\n"
+    "with lock_folder(Path(sys.argv[1])):\n"
+    "    print('locked', flush=True); time.sleep(60)\n"
+)
+
+
+def test_the_second_process_is_told_the_first_ones_number(tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"locked\n"
+    with pytest.raises(UserError, match=f"in use by process {process.pid} on "), lock_folder(folder):
+        pass
+    process.kill()
+    process.communicate()
+    with lock_folder(folder):  # the lock of a dead process is no obstacle
+        assert str(os.getpid()) in (folder / ".lock").read_text()
+
+
+def test_a_lock_holds_within_a_process_and_is_freed(tmp_path):
+    with lock_folder(tmp_path), pytest.raises(UserError, match=str(os.getpid())):
+        with lock_folder(tmp_path):
+            pass
+    with lock_folder(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_does_not_keep_the_lock(tmp_path):
+    """Data loaders fork; a worker that outlives a killed parent must not block the next run."""
+    with lock_folder(tmp_path):
+        child = os.fork()
+        if child == 0:
+            time.sleep(30)
+            os._exit(0)
+    try:
+        with lock_folder(tmp_path):
+            pass
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+
+def tar_with(*members, mode="w"):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:
+        for name, data, kind in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.size = kind, len(data)
+            info.linkname = "/etc/passwd" if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+            archive.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def zip_with(*members, compression=zipfile.ZIP_DEFLATED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data, kind in members:
+            info = zipfile.ZipInfo(name)
+            info.compress_type = compression
+            info.external_attr = kind << 28
+            archive.writestr(info, data)
+    return stream.getvalue()
+
+
+FILES = [("a.txt", b"one"), ("deep/er/b c.bin", b"two" * 1000), ("deep/c", b"")]
+GOOD_TARS = [
+    tar_with(("./", b"", tarfile.DIRTYPE), *((f"./{n}", d, tarfile.REGTYPE) for n, d in FILES)),
+    *(tar_with(*((n, d, b"0") for n, d in FILES), mode=f"w:{m}") for m in ("gz", "bz2", "xz")),
+]
+GOOD_ZIPS = [
+    zip_with(*((n, d, 0) for n, d in FILES)),
+    zip_with(("deep/", b"", 4), *((n, d, 8) for n, d in FILES), compression=zipfile.ZIP_STORED),
+]
+
+
+@pytest.mark.parametrize("data", [*GOOD_TARS, *GOOD_ZIPS])
+def test_archives_unpack_whole(tmp_path, data):
+    (tmp_path / "archive").write_bytes(data)
+    extract_archive(tmp_path / "archive", tmp_path / "new" / "folder")
+    for name, content in FILES:
+        assert (tmp_path / "new" / "folder" / name).read_bytes() == content
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["folder"]
+    with pytest.raises(UserError, match="already exists"):
+        extract_archive(tmp_path / "archive", tmp_path / "new" / "folder")
+
+
+UNSAFE = ["../out", "/abs", "a/../../out", "a//b", "./../x", "C:/x", "a\\b", "..", "", "x/."]
+LINKS = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+
+
+@pytest.mark.parametrize("data", [
+    *(tar_with((name, b"evil", tarfile.REGTYPE)) for name in UNSAFE),
+    *(zip_with((name, b"evil", 0)) for name in UNSAFE if name),
+    *(tar_with(("link", b"", kind)) for kind in LINKS),
+    zip_with(("link", b"/etc/passwd", 0o12)),
+    tar_with(("a", b"1", b"0"), ("a", b"2", b"0")),
+    tar_with(("a", b"1", b"0"), ("a/b", b"2", b"0")),
+])  # fmt: skip
+def test_hostile_archives_are_refused_and_write_nothing(tmp_path, data):
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    (folder / "archive").write_bytes(data)
+    with pytest.raises(UserError, match="archive"):
+        extract_archive(folder / "archive", folder / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["inner"]
+    assert [p.name for p in folder.iterdir()] == ["archive"]
+
+
+def test_bombs_stop_at_the_limit(tmp_path):
+    zeros = b"\0" * 30_000_000
+    bombs = [
+        tar_with(("a", zeros, b"0"), mode="w:gz"),
+        zip_with(("a", zeros, 0)),
+        tar_with(("x" * 5_000_000, b"", b"0"), mode="w:gz"),  # the size is in a header
+    ]
+    path = tmp_path / "bomb"
+    for bomb in bombs:
+        path.write_bytes(bomb)
+        assert len(bomb) < 200_000
+        with pytest.raises(UserError, match="unpacks to more than 1000000 bytes"):
+            extract_archive(path, tmp_path / "out", limit_bytes=1_000_000)
+    path.write_bytes(tar_with(*((str(i), b"", b"0") for i in range(50))))
+    with pytest.raises(UserError, match="more than 49 files"):
+        extract_archive(path, tmp_path / "out", limit_files=49)
+    assert list(tmp_path.iterdir()) == [path]
+    extract_archive(path, tmp_path / "out", limit_files=50)
+
+
+@pytest.mark.parametrize("data", [GOOD_TARS[0], GOOD_TARS[1], GOOD_TARS[3], GOOD_ZIPS[0]])
+def test_damaged_archives_give_a_sentence(tmp_path, data):
+    path = tmp_path / "archive"
+    for index, damaged in enumerate(damaged_files(data, count=400)):
+        path.write_bytes(damaged)
+        try:
+            extract_archive(path, tmp_path / str(index), limit_bytes=10**7, limit_files=100)
+        except UserError as error:
+            assert "\n" not in str(error)
+            assert not (tmp_path / str(index)).exists()
+
+
+def test_a_missing_archive_and_what_is_none(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        extract_archive(tmp_path / "none", tmp_path / "out")
+    (tmp_path / "text").write_text("hello" * 500)
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        extract_archive(tmp_path / "text", tmp_path / "out")
