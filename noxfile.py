@@ -1,5 +1,6 @@
 """Every check of the workspace; `nox -l` lists them."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -62,16 +63,26 @@ def prepare(session: nox.Session) -> None:
     session.env["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its import would ask the network
 
 
+def importable(folder: Path) -> str:
+    """Let tests import what lies beside them, and the checker of shapes."""
+    return f"--override-ini=pythonpath={shlex.join([str(folder), str(ROOT / 'tools')])}"
+
+
 def pytest(session: nox.Session, member: str, *options: str) -> None:
     """Run the tests of `member`, or of the root (`.`), outside the tree.
 
-    In members, the shapes in annotations are checked by beartype.
+    In members, the shapes in annotations are checked.
     """
     prepare(session)
     folder = ROOT / member / "tests"
-    arguments = [f"-c={ROOT / 'pyproject.toml'}", f"--rootdir={folder}", *options]
+    arguments = [
+        f"-c={ROOT / 'pyproject.toml'}",
+        f"--rootdir={folder}",
+        importable(folder),
+        *options,
+    ]
     if member != ".":
-        arguments.append(f"--jaxtyping-packages={module(member)},beartype.beartype")
+        arguments.append(f"--jaxtyping-packages={module(member)},shapes.check")
     with session.chdir(session.create_tmp()):
         session.run("python", "-m", "pytest", *arguments, str(folder), *session.posargs)
 
@@ -167,11 +178,11 @@ def coverage(session: nox.Session) -> None:
     prepare(session)
     session.install(*editable(extras=True), *group("coverage"))
     for member in MEMBERS:
-        source, tests = ROOT / member / "src", ROOT / member / "tests"
         settings = f"--rcfile={ROOT / 'pyproject.toml'}"
+        folder = ROOT / member / "tests"
         session.run(
-            "coverage", "run", settings, f"--source={source}", "-m", "pytest",
-            f"--rootdir={tests}", "-m", QUICK, "-q", str(tests),
+            "coverage", "run", settings, f"--source={ROOT / member / 'src'}", "-m", "pytest", "-q",
+            importable(folder), "-m", QUICK, str(folder),
         )  # fmt: skip
         floor = 90 if member == "shared" else 85
         session.run("coverage", "report", settings, f"--fail-under={floor}", "--skip-covered")

@@ -6,7 +6,10 @@ from importlib import util
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from beartype.roar import BeartypeCallHintParamViolation
+from jaxtyping import Float
 from workspace import ROOT
 
 
@@ -80,3 +83,14 @@ def test_a_release_moves_what_is_unreleased(tmp_path: Path):
     (tmp_path / "CITATION.cff").write_text("cff-version: 1.2.0\nversion: 0.1.0\n")
     changelog.release(tmp_path, "0.2.0")
     assert (tmp_path / "CITATION.cff").read_text() == "cff-version: 1.2.0\nversion: 0.2.0\n"
+
+
+def test_only_shapes_are_checked():
+    check = tool("shapes").check
+
+    def double(image: Float[np.ndarray, " pixels"], factor: float) -> Float[np.ndarray, " pixels"]:
+        return image * factor
+
+    assert check(double)(np.ones(3), 2).sum() == 6, "an int for a float is nobody's shape"
+    with pytest.raises(BeartypeCallHintParamViolation):
+        check(double)(np.ones((3, 3)), 2.0)
