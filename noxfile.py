@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -245,7 +246,8 @@ def release(session: nox.Session) -> None:
         session.run("uv", "version", "--package", distribution, "--bump", part, "--frozen")
         session.run("python", "tools/changelog.py", member, metadata(member)["version"])
     # A nested run, because the metadata that this one has read is old now.
-    session.run("nox", "-s", f"tests({Path(member).name})", "tests(contract)", external=True)
+    names = [f"tests({Path(member).name})", "tests(contract)"]
+    session.run(sys.executable, "-m", "nox", "-s", *names, external=True)
     tag = f"{metadata(member)['name']}-v{metadata(member)['version']}"
     if part != "current":
         session.run("git", "commit", "--all", f"--message=Release {tag}", external=True)

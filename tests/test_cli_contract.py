@@ -89,6 +89,15 @@ def test_missing_files_are_one_line(package: Member, tmp_path: Path):
         assert result.stdout == ""
 
 
+def test_unknown_settings_in_a_file_are_one_line(package: Member, tmp_path: Path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text("seeed = 3\n")
+    result = run_command(package.main, ["demo", "--config", str(settings)])
+    assert result.code == 1
+    assert one_line(result.stderr), result.stderr
+    assert "seeed" in result.stderr
+
+
 @each(PACKAGES)
 def test_every_setting_is_documented(member: Member):
     files = [member.source / name for name in ("config.py", "cli.py")]

@@ -13,7 +13,7 @@ MEGABYTE = 2**20
 
 def newest_release(changelog: str) -> str:
     """Return the version of the topmost numbered entry."""
-    found = re.search(r"^## \[?(\d+\.\d+\.\d+\S*?)\]?(?: |$)", changelog, re.MULTILINE)
+    found = re.search(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
     assert found, "no numbered entry"
     return found[1]
 
@@ -47,6 +47,7 @@ def test_version_is_said_once_and_everywhere_alike(member: Member):
     assert version(member.project["name"]) == stated
     assert import_module(member.module).__version__ == stated
     changelog = (member.folder / "CHANGELOG.md").read_text()
+    assert "\n## [Unreleased]\n" in changelog
     assert newest_release(changelog) == stated
 
 

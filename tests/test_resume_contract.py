@@ -27,10 +27,12 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 
 def kill_after_a_checkpoint(process: subprocess.Popen[str], checkpoint: Path) -> None:
-    """Kill `process` at a random moment after it wrote a checkpoint of its own."""
-    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    """Kill `process` at a random moment after it replaced its first checkpoint, the untrained one."""
+    written: set[int] = set()
     while process.poll() is None:
-        if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
+        if checkpoint.exists():
+            written.add(checkpoint.stat().st_mtime_ns)
+        if len(written) == 2:
             time.sleep(random.uniform(0, 0.1))
             process.kill()
             break
@@ -61,9 +63,5 @@ def tensor_bytes(path: Path) -> bytes:
 
 def curve(folder: Path) -> list[tuple[object, ...]]:
     """Return what was logged, without the times."""
-    rows = read_metrics(folder / "metrics.jsonl")
-    return [
-        (row["step"], row["split"], row["name"], row["value"])
-        for row in rows
-        if "seconds" not in row["name"]
-    ]
+    metrics = read_metrics(folder / "metrics.jsonl")
+    return [tuple(metric) for metric in metrics if "seconds" not in metric.name]

@@ -71,11 +71,11 @@ def test_the_table_of_benchmarks(tmp_path: Path, capfd: pytest.CaptureFixture[st
 
 def test_a_release_moves_what_is_unreleased(tmp_path: Path):
     changelog = tool("changelog")
-    before = "# Changelog\n\n## Unreleased\n\n- New.\n\n## 0.1.0 - 2026-01-01\n\n- First.\n"
+    before = "# Changelog\n\n## [Unreleased]\n\n- New.\n\n## [0.1.0] - 2026-01-01\n\n- First.\n"
     after = changelog.moved(before, "0.2.0", date(2026, 11, 22))
     assert after == (
-        "# Changelog\n\n## Unreleased\n\n## 0.2.0 - 2026-11-22\n\n- New.\n\n"
-        "## 0.1.0 - 2026-01-01\n\n- First.\n"
+        "# Changelog\n\n## [Unreleased]\n\n## [0.2.0] - 2026-11-22\n\n- New.\n\n"
+        "## [0.1.0] - 2026-01-01\n\n- First.\n"
     )
     with pytest.raises(ValueError, match="nothing is listed"):
         changelog.moved(after, "0.3.0", date(2026, 11, 22))

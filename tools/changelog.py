@@ -1,4 +1,4 @@
-"""Move what a member's changelog lists under "Unreleased" below a numbered heading.
+"""Move what a member's changelog lists under "[Unreleased]" below a numbered heading.
 
     python tools/changelog.py packages/NAME VERSION
 
@@ -12,7 +12,9 @@ import sys
 from datetime import date
 from pathlib import Path
 
-UNRELEASED = re.compile(r"^## Unreleased\n(?P<entries>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+UNRELEASED = re.compile(
+    r"^## \[Unreleased\]\n(?P<entries>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL
+)
 
 
 def moved(changelog: str, version: str, day: date) -> str:
@@ -24,8 +26,8 @@ def moved(changelog: str, version: str, day: date) -> str:
     found = UNRELEASED.search(changelog)
     entries = found["entries"].strip() if found else ""
     if not found or not entries:
-        raise ValueError('nothing is listed under "## Unreleased": say first what changed')
-    section = f"## Unreleased\n\n## {version} - {day}\n\n{entries}\n\n"
+        raise ValueError('nothing is listed under "## [Unreleased]": say first what changed')
+    section = f"## [Unreleased]\n\n## [{version}] - {day}\n\n{entries}\n\n"
     return changelog[: found.start()] + section + changelog[found.end() :].lstrip("\n")
 
 
