@@ -17,6 +17,8 @@ from tenfold_shared.images import read_image
 
 Color = Literal["gray", "rgb"]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+SUBFOLDERS = ("img1", "frames")
+"""Where data sets keep frames; img1 is the name of MOTChallenge."""
 LIMIT_FRAMES = 1_000_000
 """Frames after which a sequence is taken for a broken or hostile file (11 hours at 25 a second)."""
 
@@ -101,7 +103,7 @@ def open_frames(path: Path | str, *, color: Color = "gray") -> Frames:
     bits are divided by 65,535. The first frame is read at once, so that a wrong path fails here.
 
     Args:
-        path: folder with png, jpg, tif or bmp files, or with such a folder named img1; or a file.
+        path: folder with png, jpg, tif or bmp files, or with such a folder named img1 or frames; or a file.
         color: "gray" or "rgb".
 
     Raises:
@@ -148,8 +150,8 @@ def list_files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
 
 
 def _open_folder(path: Path, *, color: Color) -> Frames:
-    """Open the pictures of a folder, or of its subfolder img1."""
-    folder = path / "img1" if (path / "img1").is_dir() else path
+    """Open the pictures of a folder, or of its subfolder img1 or frames."""
+    folder = next((path / name for name in SUBFOLDERS if (path / name).is_dir()), path)
     files = list_files(folder, IMAGE_SUFFIXES)
     if not files:
         raise UserError(
