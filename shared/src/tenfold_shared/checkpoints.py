@@ -25,6 +25,7 @@ from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
 
 _HEADER_LIMIT = 10**8  # bytes, the limit of safetensors itself
+_KEY = "tenfold"  # of the one text in the metadata; several would be stored in random order
 _NO_DIGEST = "0" * 64
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
@@ -169,11 +170,10 @@ def load_checkpoint(path: Path, *, package: str, formats: Sequence[int] = (1,)) 
         UserError: The file is missing, damaged, foreign, a pickle, or of another format.
     """
     content = _read(path)
-    described = _described(path, content)
-    if not _is_intact(content, described["sha256"]):
+    header = _header(path, content)
+    if not _is_intact(content, header.pop("sha256")):
         raise _damaged(path, "its checksum does not match")
     try:
-        header = json.loads(described["tenfold"])
         _check_origin(path, header, package, formats)
         return _assemble(path, header, parse_tensors(bytes(content)))
     except (SafetensorError, *_MALFORMED) as error:
@@ -190,9 +190,9 @@ def read_metadata(path: Path) -> State:
     Raises:
         UserError: The file is missing or no checkpoint.
     """
-    described = _described(path, _read(path, header_only=True))
+    header = _header(path, _read(path, header_only=True))
+    del header["sha256"]
     try:
-        header = json.loads(described["tenfold"])
         counts: dict[str, int] = dict.fromkeys(header["models"], 0)
         with cast("Any", safe_open)(path, "pt") as file:
             for key in cast("list[str]", file.keys()):
@@ -212,26 +212,26 @@ def _serialize(tensors: Mapping[str, Tensor], header: State) -> bytearray:
         for key, tensor in tensors.items()
     }
     try:
-        described = {"tenfold": json.dumps(header, allow_nan=False), "sha256": _NO_DIGEST}
+        described = json.dumps({"sha256": _NO_DIGEST, **header}, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"metadata must be finite JSON values: {error}; use str or float"
         ) from error
-    content = bytearray(serialize_tensors(plain, described))
-    start = content.index(_digest_field(_NO_DIGEST)) + len(_digest_field("")) - 1
-    content[start : start + 64] = hashlib.sha256(content).hexdigest().encode()
+    content = bytearray(serialize_tensors(plain, {_KEY: described}))
+    end = content.index(_digest_field(_NO_DIGEST)) + len(_digest_field(_NO_DIGEST))
+    content[end - 64 : end] = hashlib.sha256(content).hexdigest().encode()
     return content
 
 
 def _digest_field(digest: str) -> bytes:
-    """Return how the digest looks in the header; in nested JSON the quotes would be escaped."""
-    return f'"sha256":"{digest}"'.encode()
+    """Return how the digest looks in the header: JSON in JSON, hence the escaped quotes."""
+    return rf'"{_KEY}":"{{\"sha256\": \"{digest}'.encode()
 
 
-def _is_intact(content: bytearray, digest: str) -> bool:
+def _is_intact(content: bytearray, digest: Any) -> bool:
     """Compare the digest with that of the file in which it is replaced by zeros."""
     start = content.find(_digest_field(digest))
-    if start < 0 or len(digest) != len(_NO_DIGEST):
+    if start < 0:
         return False
     end = start + len(_digest_field(digest))
     computed = hashlib.sha256(content[:start] + _digest_field(_NO_DIGEST))
@@ -302,16 +302,17 @@ def _read(path: Path, *, header_only: bool = False) -> bytearray:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _described(path: Path, content: bytearray) -> dict[str, str]:
-    """Return the two texts that `save_checkpoint` puts into the header."""
+def _header(path: Path, content: bytearray) -> State:
+    """Return what `save_checkpoint` describes, unverified but for having a digest."""
     size = int.from_bytes(content[:8], "little")
     try:
-        described = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+        described = json.loads(content[8 : 8 + size]).get("__metadata__", {}).get(_KEY)
+        header: State | None = described and json.loads(described)
+        if header and len(header["sha256"]) == len(_NO_DIGEST):
+            return header
     except _MALFORMED as error:
         raise _damaged(path, "its header is unreadable") from error
-    if not isinstance(described, dict) or not {"tenfold", "sha256"} <= described.keys():
-        raise UserError(f"{path} was not written by this program; pass one of its checkpoints.")
-    return cast("dict[str, str]", described)
+    raise UserError(f"{path} was not written by this program; pass one of its checkpoints.")
 
 
 def _check_origin(path: Path, header: State, package: str, formats: Sequence[int]) -> None:

@@ -209,6 +209,8 @@ def _logging_to_stderr(program: str) -> Generator[list[logging.Logger]]:
     """Send log messages to stderr while a verb runs; yield the loggers that verbosity sets."""
     handler = _Handler(sys.stderr)
     handler.setFormatter(_Formatter(program))
+    # Pillow logs what it also raises, and read_image makes one sentence of that.
+    handler.addFilter(lambda record: not record.name.startswith("PIL."))
     root = logging.getLogger()
     loggers = [logging.getLogger(name) for name in (program.replace("-", "_"), "tenfold_shared")]
     levels = [logger.level for logger in loggers]

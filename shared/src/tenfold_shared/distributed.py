@@ -89,7 +89,8 @@ def mean_over_ranks(value: Tensor | float, *, weight: float = 1.0) -> float:
         value: The number of this process.
         weight: How many items it stands for.
     """
-    total = [float(value) * weight, weight]
+    number = float(value.detach() if isinstance(value, Tensor) else value)
+    total = [number * weight, weight]
     sums = torch.tensor(total, dtype=torch.float64, device=_message_device())
     if current_world().size > 1:
         dist.all_reduce(sums)

@@ -40,7 +40,7 @@ class MetricsWriter:
 
     def write(self, step: int, values: Mapping[str, float], *, split: str = "train") -> None:
         """Append finite numbers; they are in the file when the call returns."""
-        lines = [_line(Metric(step, split, name, value)) for name, value in values.items()]
+        lines = [_line(Metric(step, split, name, float(value))) for name, value in values.items()]
         self._file.write("".join(lines))
         self._file.flush()
         if self._board is not None:

@@ -194,7 +194,10 @@ class RunFolder:
         Raises:
             UserError: A number is NaN or infinite: the training has diverged.
         """
-        numbers = {name: float(value) for name, value in values.items()}
+        numbers = {
+            name: float(value.detach() if isinstance(value, Tensor) else value)
+            for name, value in values.items()
+        }
         for name, number in numbers.items():
             if not math.isfinite(number):
                 raise self._diverged(step, f"{name} is {number}")

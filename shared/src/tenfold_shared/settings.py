@@ -35,10 +35,11 @@ def flags_from_file(settings: type[Any], arguments: Sequence[str]) -> tuple[list
         return [], []
     flags: list[str] = []
     positionals: list[str] = []
-    for flag, value in _expand(file, settings, _read(file), key_prefix="", flag_prefix=""):
+    for flag, kind, value in _expand(file, settings, _read(file), key_prefix="", flag_prefix=""):
         target = flags if flag else positionals
-        target.extend(_as_arguments(file, flag, value))
-    return flags, positionals
+        target.extend(_as_arguments(file, flag, kind, value))
+    # A list would swallow a positional value behind it; this flag, repeated, stops it.
+    return [*flags, f"--config={file}"], positionals
 
 
 def _config_file(arguments: Sequence[str]) -> Path | None:
@@ -68,8 +69,8 @@ def _read(file: Path) -> Mapping[str, Any]:
 
 def _expand(
     file: Path, settings: type[Any], table: Mapping[str, Any], *, key_prefix: str, flag_prefix: str
-) -> Iterator[tuple[str, Any]]:
-    """Yield (flag, value) for each setting in the table; the flag of a positional field is empty."""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (flag, type, value) for each setting in the table; no flag for a positional field."""
     hints = typing.get_type_hints(settings, include_extras=True)
     names = [field.name for field in dataclasses.fields(settings) if field.init]
     for key, value in table.items():
@@ -92,7 +93,7 @@ def _expand(
                 flag_prefix=flag_prefix if unnamed else f"{flag}.",
             )
         elif key_prefix or key != "config":  # a run's own record names the file that it came from
-            yield ("" if tyro.conf.Positional in markers else f"--{flag}"), value
+            yield ("" if tyro.conf.Positional in markers else f"--{flag}"), kind, value
 
 
 def _is_unnamed(markers: Sequence[Any]) -> bool:
@@ -100,7 +101,7 @@ def _is_unnamed(markers: Sequence[Any]) -> bool:
     return any(getattr(marker, "name", None) == "" for marker in markers)
 
 
-def _as_arguments(file: Path, flag: str, value: Any) -> list[str]:
+def _as_arguments(file: Path, flag: str, kind: Any, value: Any) -> list[str]:
     """Spell one setting as the user would on the command line."""
     if isinstance(value, dict):
         raise UserError(f"{file}: {flag.removeprefix('--')} must be a value, not a section.")
@@ -109,7 +110,9 @@ def _as_arguments(file: Path, flag: str, value: Any) -> list[str]:
         return [flag, *items] if flag else items
     if not flag:
         return [] if value is None else [str(value)]
-    if isinstance(value, bool):
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise UserError(f"{file}: {flag.removeprefix('--')} must be true or false.")
         head, _, last = flag.removeprefix("--").rpartition(".")
         off = f"--{head}.no-{last}" if head else f"--no-{last}"
         return [flag if value else off]

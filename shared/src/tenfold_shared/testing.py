@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tenfold_shared.errors import UserError
 from tenfold_shared.seeds import numpy_stream
 
 if TYPE_CHECKING:
@@ -37,6 +38,21 @@ def run_command(main: Callable[[list[str]], int], arguments: Sequence[object]) -
         except SystemExit as stop:  # a main that calls sys.exit itself
             code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return CommandResult(code, stdout.getvalue(), stderr.getvalue())
+
+
+def refusal(call: Callable[[], object]) -> str | None:
+    """Return the sentence with which `call` refuses its input, or None if it accepts it.
+
+    Raises:
+        AssertionError: The refusal has more than one line. Other exceptions pass through: they
+            are the crashes that a test of bad files looks for.
+    """
+    try:
+        call()
+    except UserError as error:
+        assert "\n" not in str(error), f"not one line: {error}"  # noqa: PT017
+        return str(error)
+    return None
 
 
 def damaged_files(data: bytes, *, count: int, seed: int = 0) -> Iterator[bytes]:
