@@ -1,9 +1,11 @@
 """Density maps supplied by the user: .npy stacks, TIFF stacks, folders of maps, read part by part."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,16 @@ MAP_SUFFIXES = frozenset({".npy", ".tif", ".tiff"})
 NEGATIVE_LIMIT = 0.05
 """Share of the largest value by which a map may dip below zero; less is clipped, more refused."""
 
-HEADER_ERRORS = (ValueError, TypeError, SyntaxError, EOFError, OSError, MemoryError, RecursionError)
+HEADER_ERRORS = (
+    EOFError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    ValueError,
+)
 """What numpy raises on damaged .npy files."""
 
 
@@ -116,7 +127,8 @@ def _check_values(path: Path, length: int, read: Callable[[int], NDArray[np.floa
 def _map_array(path: Path) -> NDArray:
     """Return a read-only memory map of a .npy file, its header checked against the file's size."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice about files of Python 2
             version = np.lib.format.read_magic(file)
             if version == (1, 0):
                 header = np.lib.format.read_array_header_1_0(file)

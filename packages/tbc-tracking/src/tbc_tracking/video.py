@@ -121,6 +121,8 @@ def _opened(path: Path) -> Iterator[InputContainer]:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise UserError(f"{path} holds no video; check the path.")
+            if container.streams.video[0].codec_context is None:
+                raise UserError(f"{path} is of a kind that cannot be decoded; re-encode it.")
             yield container
     except DECODING_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
