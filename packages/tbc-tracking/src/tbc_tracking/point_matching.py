@@ -155,15 +155,14 @@ def _sparse_matching(
     rows, columns = int(row.max()) + 1, int(column.max()) + 1
     # A full matching has one edge per row: the constant that makes costs positive changes nothing.
     top = float(gain.max()) + 1.0
+    own = np.arange(rows)
+    # scipy before 1.14 keeps 64-bit indices, which its solver then refuses.
+    ends = (
+        np.concatenate([row, own]).astype(np.int32),
+        np.concatenate([column, columns + own]).astype(np.int32),
+    )
     costs = csr_array(
-        (
-            np.concatenate([top - gain, np.full(rows, top)]),
-            (
-                np.concatenate([row, np.arange(rows)]),
-                np.concatenate([column, columns + np.arange(rows)]),
-            ),
-        ),
-        shape=(rows, columns + rows),
+        (np.concatenate([top - gain, np.full(rows, top)]), ends), shape=(rows, columns + rows)
     )
     partner = np.full(rows, -1, dtype=np.int64)
     solved_rows, solved_columns = min_weight_full_bipartite_matching(costs)
