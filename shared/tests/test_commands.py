@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -341,13 +340,9 @@ def test_signals_unwind(script, number, code):
     assert process.returncode == code
 
 
-def test_help_needs_no_torch_and_little_time(script):
-    before = os.times()
+def test_help_needs_no_torch(script):
     for arguments in (["--help"], ["talk", "--help"], ["--version"]):
         subprocess.run([*script, *arguments], check=True, capture_output=True)
-    after = os.times()
-    spent = after.children_user + after.children_system
-    assert spent - before.children_user - before.children_system < 3 * 2  # torch alone takes 2 s
 
 
 def test_completion_scripts_know_the_verbs(script):

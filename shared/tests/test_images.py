@@ -145,7 +145,17 @@ def test_bombs_are_refused_by_their_header(tmp_path, side):
             read_image(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("suffix", [*FORMATS, "lzw.tif", "p.png", "cmyk.jpg", "16.png"])
+def with_right_checksums(data):
+    """Repair the checksums of a damaged PNG, behind which the decoders hide."""
+    parts, place = [data[:8]], 8
+    while place + 12 <= len(data):
+        end = place + 8 + int.from_bytes(data[place : place + 4])
+        parts += [data[place:end], zlib.crc32(data[place + 4 : end]).to_bytes(4)]
+        place = end + 4
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("suffix", [*FORMATS, "lzw.tif", "p.png", "cmyk.jpg", "16.png", "crc.png"])
 def test_two_thousand_damaged_pictures_give_pictures_or_sentences(tmp_path, suffix, capfd):
     stream, image = (
         io.BytesIO(),
@@ -168,11 +178,11 @@ def test_two_thousand_damaged_pictures_give_pictures_or_sentences(tmp_path, suff
     def read():
         found.append(read_image(path, limit_megapixels=1))
 
-    for damaged in damaged_files(stream.getvalue(), count=2000):
-        path.write_bytes(damaged)
+    for damaged in damaged_files(stream.getvalue(), count=2000 if suffix in FORMATS else 500):
+        path.write_bytes(with_right_checksums(damaged) if suffix == "crc.png" else damaged)
         sentences.append(refusal(read))
     assert all(str(path) in sentence for sentence in sentences if sentence)
-    assert len(found) < 1900
+    assert 0 < len(found) < len(sentences) - 20
     for image in found:
         assert image.dtype == np.float32
         assert image.shape[0] == 3

@@ -306,6 +306,8 @@ def test_misuse_is_named(tmp_path):
         run.steps(3)
     with pytest.raises(ValueError, match="checkpoint_every must be at least 1"):
         start(tmp_path, checkpoint_every=0)
+    with pytest.raises(ValueError, match="must not be named torch"):
+        run.track(models={}, generators={"torch": torch.Generator()})
     with pytest.raises(ValueError, match="settings must be plain values"):
         start(tmp_path / "x", dataclasses.make_dataclass("Odd", [("a", object, object())])())
 

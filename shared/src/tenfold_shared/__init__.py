@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tenfold_shared.errors import UserError as UserError
 
 if TYPE_CHECKING:
+    from tenfold_shared.archives import extract_archive as extract_archive
     from tenfold_shared.checkpoints import Checkpoint as Checkpoint
     from tenfold_shared.checkpoints import load_checkpoint as load_checkpoint
     from tenfold_shared.checkpoints import read_metadata as read_metadata
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tenfold_shared.datasets import verify_sha256 as verify_sha256
     from tenfold_shared.devices import choose_device as choose_device
     from tenfold_shared.files import atomic_path as atomic_path
-    from tenfold_shared.files import extract_archive as extract_archive
     from tenfold_shared.files import write_atomically as write_atomically
     from tenfold_shared.images import image_grid as image_grid
     from tenfold_shared.images import read_image as read_image
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from tenfold_shared.seeds import torch_stream as torch_stream
 
 _HOMES = {
+    "archives": ("extract_archive",),
     "checkpoints": ("Checkpoint", "load_checkpoint", "read_metadata", "save_checkpoint"),
     "commands": ("Options", "emit", "run_commands"),
     "datasets": ("locate", "verify_sha256"),
     "devices": ("choose_device",),
-    "files": ("atomic_path", "extract_archive", "write_atomically"),
+    "files": ("atomic_path", "write_atomically"),
     "images": ("image_grid", "read_image", "write_image"),
     "metrics": ("read_metrics",),
     "runs": ("RunFolder",),

@@ -1,23 +1,16 @@
-"""Files that are written whole or not at all, folders with one owner, archives without surprises."""
+"""Files and folders that appear whole or not at all, and run folders with one owner."""
 
-import bz2
 import errno
-import gzip
-import lzma
 import os
 import re
 import secrets
 import shutil
 import socket
 import sys
-import tarfile
 import time
-import zipfile
-import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple, cast
+from pathlib import Path
 
 from tenfold_shared.errors import UserError
 
@@ -32,12 +25,6 @@ _MEBIBYTE = 2**20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOCK_NAME = ".lock"
 
-_CHUNK_BYTES = 2**18
-_DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
-_ARCHIVE_ERRORS = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
-    ValueError, RuntimeError, NotImplementedError, OverflowError,
-)  # fmt: skip
 
 # File handles of locks held by this process: a forked child must not keep a dead parent's lock.
 _held_locks: set[int] = set()
@@ -97,6 +84,30 @@ def atomic_path(path: Path, *, needed_bytes: int | None = None) -> Generator[Pat
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Generator[Path]:
+    """Yield a temporary sibling folder that becomes `folder` once the block has succeeded.
+
+    Args:
+        folder: The final folder; it must not exist or must be empty.
+
+    Yields:
+        The folder to fill.
+    """
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(folder)
+        _flush_folder(folder.absolute().parent)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _cannot_write(folder, error, None) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sweep_stale_temporaries(folder: Path) -> list[Path]:
@@ -206,145 +217,3 @@ def _cannot_write(path: Path, error: OSError, needed: int | None) -> UserError:
         f"Cannot write {path}: the disk is full ({wanted} needed, {free} bytes free); make room "
         "or choose another folder."
     )
-
-
-class _Member(NamedTuple):
-    """One entry of an archive; `content` is None for a folder."""
-
-    name: str
-    content: IO[bytes] | None
-
-
-def extract_archive(
-    archive: Path,
-    folder: Path,
-    *,
-    limit_bytes: int = 2**33,
-    limit_files: int = 200_000,
-) -> None:
-    """Unpack a zip or tar archive (plain, gz, bz2, xz) into the new folder `folder`.
-
-    Only files and folders whose names stay inside are unpacked: absolute names, `..`, links and
-    devices are refused, as is an archive that grows beyond the limits while it is being read. The
-    folder appears complete or not at all.
-
-    Args:
-        archive: The file to unpack.
-        folder: Where to; it must not exist or must be empty.
-        limit_bytes: Most bytes to unpack, headers included.
-        limit_files: Most files and folders to create.
-
-    Raises:
-        UserError: The archive is missing, damaged, hostile or too large, or the folder is in use.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} already exists; move it away or choose another folder.")
-    try:
-        with atomic_folder(folder) as temporary, archive.open("rb") as source:
-            budget = _Budget(archive, limit_bytes)
-            members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
-            for count, member in enumerate(members(source, budget), start=1):
-                if count > limit_files:
-                    raise UserError(f"{archive} holds more than {limit_files} files; not unpacked.")
-                _unpack(member, temporary, budget)
-    except FileNotFoundError as error:
-        raise UserError(f"{archive} does not exist; check the path.") from error
-    except _ARCHIVE_ERRORS as error:
-        raise UserError(f"{archive} cannot be unpacked ({error}); fetch it again.") from error
-
-
-@contextmanager
-def atomic_folder(folder: Path) -> Generator[Path]:
-    """Yield a temporary sibling folder that becomes `folder` once the block has succeeded.
-
-    Args:
-        folder: The final folder; it must not exist or must be empty.
-
-    Yields:
-        The folder to fill.
-    """
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        temporary.replace(folder)
-        _flush_folder(folder.absolute().parent)
-    except OSError as error:
-        if error.errno in _FULL:
-            raise _cannot_write(folder, error, None) from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-class _Budget:
-    """Counts unpacked bytes and stops at the limit, whatever the headers claim."""
-
-    def __init__(self, archive: Path, limit: int) -> None:
-        self.archive, self.limit, self.spent = archive, limit, 0
-
-    def spend(self, count: int) -> None:
-        self.spent += count
-        if self.spent > self.limit:
-            raise UserError(
-                f"{self.archive} unpacks to more than {self.limit} bytes; not unpacked. Raise the "
-                "limit only for a source that you trust."
-            )
-
-
-class _BoundedReader:
-    """A readable stream that spends from a budget: tar headers may claim gigabytes, too."""
-
-    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
-        self.stream, self.budget = stream, budget
-
-    def read(self, count: int) -> bytes:
-        data = self.stream.read(count)
-        self.budget.spend(len(data))
-        return data
-
-
-def _zip_members(source: IO[bytes], budget: _Budget) -> Iterator[_Member]:
-    """Yield the entries of a zip file."""
-    with zipfile.ZipFile(source) as archive:
-        for info in archive.infolist():
-            kind = info.external_attr >> 28  # Unix file type, 0 where none is recorded
-            if kind not in {0, 0o10, 0o04}:
-                raise UserError(f"{budget.archive} holds the link or device {info.filename}.")
-            if info.is_dir():
-                yield _Member(info.filename.rstrip("/"), None)
-            else:
-                with archive.open(info) as content:
-                    yield _Member(info.filename, content)
-
-
-def _tar_members(source: IO[bytes], budget: _Budget) -> Iterator[_Member]:
-    """Yield the entries of a tar file, reading it once from front to back."""
-    opener = _DECOMPRESSORS.get(source.read(2))
-    source.seek(0)
-    stream = opener(source) if opener else source
-    reader = _BoundedReader(stream, budget)  # type: ignore[arg-type]
-    with tarfile.open(fileobj=reader, mode="r|") as archive:  # type: ignore[arg-type]
-        for info in cast("Iterator[tarfile.TarInfo]", archive):
-            if not (info.isfile() or info.isdir()):
-                raise UserError(f"{budget.archive} holds the link or device {info.name}.")
-            yield _Member(info.name.removeprefix("./"), cast("Any", archive).extractfile(info))
-
-
-def _unpack(member: _Member, folder: Path, budget: _Budget) -> None:
-    """Write one entry below `folder` after checking that its name stays there."""
-    name = member.name
-    safe = PurePosixPath(name)
-    if name == "." and member.content is None:
-        return
-    if str(safe) != name or safe.is_absolute() or ".." in safe.parts or "\\" in name or ":" in name:
-        raise UserError(f"{budget.archive} holds the unsafe name {name!r}; not unpacked.")
-    target = folder / safe
-    if member.content is None:
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as written:
-        while chunk := member.content.read(_CHUNK_BYTES):
-            budget.spend(len(chunk))
-            written.write(chunk)

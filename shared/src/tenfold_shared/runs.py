@@ -128,10 +128,13 @@ class RunFolder:
             UserError: The checkpoint is damaged or does not fit.
         """
         self._models, self._optimizers = models, optimizers or {}
+        if {"torch", "cuda"} & set(generators or {}):
+            raise ValueError("generators must not be named torch or cuda; those are tracked anyway")
         self._generators = {**(generators or {}), "torch": torch.default_generator}
         if torch.cuda.is_initialized():
             self._generators["cuda"] = torch.cuda.default_generators[torch.cuda.current_device()]
-        resumed = self.checkpoint.exists()
+        # The first process decides: a moment later its own first checkpoint exists.
+        resumed = any_rank(current_world().is_first and self.checkpoint.exists())
         if resumed:
             self._restore(models)
         if current_world().is_first:
@@ -214,7 +217,7 @@ class RunFolder:
         if not current_world().is_first or self._models is None:
             return
         for name, model in self._models.items():
-            for key, tensor in unwrap_module(model).state_dict().items():
+            for key, tensor in unwrap_module(model).named_parameters():
                 if not bool(torch.isfinite(tensor).all()):
                     raise self._diverged(self.step, f"{key} of network {name} is not finite")
         save_checkpoint(
