@@ -1,0 +1,60 @@
+"""Calibration of counts: a factor, possibly growing with the row, under which maps sum to what is there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbc_tracking.training_config import CalibrationKind
+
+LIMITS = (0.5, 2.0)
+"""A network that needs more than this is not calibrated but wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The factor on density at map row y: scale + slope * y, within `LIMITS`."""
+
+    scale: float = 1.0
+    """Factor at row 0."""
+    slope: float = 0.0
+    """Its growth per row of the map."""
+
+    def factors(self, rows: int) -> NDArray[np.float32]:
+        """Return the factor of each row, shape (rows, 1)."""
+        factors = self.scale + self.slope * np.arange(rows)
+        return np.clip(factors, *LIMITS).astype(np.float32)[:, None]
+
+
+def fit_calibration(
+    kind: CalibrationKind, pairs: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]
+) -> Calibration:
+    """Fit the factor on frames that the network has not learned from.
+
+    `scale` makes the sums over all frames agree: a sum F = sum D. `rows` also makes their first moments
+    over the rows agree: sum (a + b y) F = sum D and sum (a + b y) y F = sum y D, two linear equations.
+
+    Args:
+        kind: `none`, `scale` or `rows`.
+        pairs: maps F and targets D, both (map_height, map_width).
+
+    Returns:
+        The calibration; the neutral one where the maps or the targets are empty.
+    """
+    if kind == "none":
+        return Calibration()
+    moments, targets = np.zeros(3), np.zeros(2)
+    for maps, target in pairs:
+        y = np.arange(len(maps), dtype=np.float64)
+        per_row, wanted = maps.sum(axis=1, dtype=np.float64), target.sum(axis=1, dtype=np.float64)
+        moments += [per_row.sum(), per_row @ y, per_row @ y**2]
+        targets += [wanted.sum(), wanted @ y]
+    if min(moments[0], targets[0]) <= 0:
+        return Calibration()
+    scale = float(np.clip(targets[0] / moments[0], *LIMITS))
+    system = np.array([[moments[0], moments[1]], [moments[1], moments[2]]])
+    if kind == "scale" or np.linalg.cond(system) > 1e12:
+        return Calibration(scale=scale)
+    intercept, slope = np.linalg.solve(system, targets)
+    return Calibration(scale=float(intercept), slope=float(slope))

@@ -1,0 +1,123 @@
+"""Density networks: a small U-Net and MCNN, from input channels to one map of scaled density."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tbc_tracking.training_config import NetworkKind
+
+Images = Float[Tensor, "batch channels height width"]
+Maps = Float[Tensor, "batch 1 map_height map_width"]
+
+MCNN_COLUMNS = (
+    ((16, 9), (32, 7), (16, 7), (8, 7)),
+    ((20, 7), (40, 5), (20, 5), (10, 5)),
+    ((24, 5), (48, 3), (24, 3), (12, 3)),
+)
+"""(channels, kernel) of each layer of the large, medium and small column (Zhang et al., CVPR 2016)."""
+
+
+def build_network(kind: NetworkKind, *, channels: int, widths: tuple[int, ...]) -> nn.Module:
+    """Return a network with fresh weights, drawn from torch's global state.
+
+    Args:
+        kind: `unet` or `mcnn`.
+        channels: of the input.
+        widths: channels of the U-Net per level; MCNN has its own table.
+    """
+    return UNet(channels, widths=widths) if kind == "unet" else MCNN(channels)
+
+
+class UNet(nn.Module):
+    """Encoder and decoder with skips (Ronneberger et al., 2015); the map has half of the input's size.
+
+    Half is enough: an object is several pixels wide, and the decoder saves its dearest level. GroupNorm,
+    because batches are small.
+    """
+
+    stride = 2
+
+    def __init__(self, channels: int, *, widths: tuple[int, ...] = (10, 20, 40, 40)) -> None:
+        super().__init__()
+        self.grain = 2 ** (len(widths) - 1)
+        """The encoder halves its input this often: sizes are padded to a multiple."""
+        self.encoder = nn.ModuleList(
+            _double_convolution(before, after)
+            for before, after in zip((channels, *widths), widths, strict=False)
+        )
+        self.decoder = nn.ModuleList(
+            _double_convolution(below + skip, skip)
+            for skip, below in zip(widths[-2:0:-1], widths[:1:-1], strict=True)
+        )
+        self.output = nn.Conv2d(widths[1], 1, 1)
+
+    def forward(self, images: Images) -> Maps:
+        """Return linear maps of ceil(size / 2) pixels: they may dip below zero."""
+        features = _pad_to_multiple(images, self.grain)
+        levels = []
+        for level, block in enumerate(self.encoder):
+            features = block(nn.functional.max_pool2d(features, 2) if level else features)
+            levels.append(features)
+        for skip, block in zip(levels[-2:0:-1], self.decoder, strict=True):
+            raised = nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")
+            features = block(torch.cat([raised, skip], dim=1))
+        return _crop(self.output(features), images, stride=self.stride)
+
+
+class MCNN(nn.Module):
+    """Three columns of different receptive fields, joined by a 1x1 convolution; the map has a quarter.
+
+    Y. Zhang et al., Single-Image Crowd Counting via Multi-Column CNN, CVPR 2016. The last layer is linear
+    instead of rectified: a rectified one can die, and maps are clipped at prediction anyway.
+    """
+
+    stride = 4
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.columns = nn.ModuleList(_mcnn_column(channels, layers) for layers in MCNN_COLUMNS)
+        self.output = nn.Conv2d(sum(layers[-1][0] for layers in MCNN_COLUMNS), 1, 1)
+
+    def forward(self, images: Images) -> Maps:
+        """Return linear maps of ceil(size / 4) pixels: they may dip below zero."""
+        padded = _pad_to_multiple(images, self.stride)
+        features = torch.cat([column(padded) for column in self.columns], dim=1)
+        return _crop(self.output(features), images, stride=self.stride)
+
+
+def _double_convolution(before: int, after: int) -> nn.Sequential:
+    """Return twice: 3x3 convolution, GroupNorm, ReLU."""
+    groups = next(count for count in (8, 5, 4, 3, 2, 1) if after % count == 0 and after > count)
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1, bias=False),
+        nn.GroupNorm(groups, after),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(after, after, 3, padding=1, bias=False),
+        nn.GroupNorm(groups, after),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _mcnn_column(channels: int, layers: tuple[tuple[int, int], ...]) -> nn.Sequential:
+    """Return one column: 2x2 maxima after its first two layers."""
+    modules: list[nn.Module] = []
+    for index, (width, kernel) in enumerate(layers):
+        modules += [nn.Conv2d(channels, width, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
+        if index < 2:
+            modules.append(nn.MaxPool2d(2))
+        channels = width
+    return nn.Sequential(*modules)
+
+
+def _pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until the size is a multiple."""
+    height, width = images.shape[-2:]
+    return nn.functional.pad(
+        images, (0, -width % multiple, 0, -height % multiple), mode="replicate"
+    )
+
+
+def _crop(maps: Tensor, images: Tensor, *, stride: int) -> Tensor:
+    """Cut what belongs to the padding alone."""
+    height, width = images.shape[-2:]
+    return maps[..., : (height + stride - 1) // stride, : (width + stride - 1) // stride]
