@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tbc_tracking.training_config import CalibrationKind
 
@@ -21,10 +23,10 @@ class Calibration:
     slope: float = 0.0
     """Its growth per row of the map."""
 
-    def factors(self, rows: int) -> NDArray[np.float32]:
-        """Return the factor of each row, shape (rows, 1)."""
-        factors = self.scale + self.slope * np.arange(rows)
-        return np.clip(factors, *LIMITS).astype(np.float32)[:, None]
+    def factors(self, maps: Tensor) -> Tensor:
+        """Return the factor of each row of maps (..., rows, columns), shape (rows, 1)."""
+        rows = torch.arange(maps.shape[-2], device=maps.device, dtype=maps.dtype)
+        return (self.scale + self.slope * rows).clamp(*LIMITS)[:, None]
 
 
 def fit_calibration(

@@ -244,7 +244,7 @@ def _read_weights(
     touched = padded.reshape(rows, stride, columns, stride).any(axis=(1, 3))
     if touched.all():
         raise UserError(f"{config.ignore} ignores the whole frame; leave something to learn from.")
-    return (~touched).astype(np.float32)
+    return np.where(touched, 0, 1).astype(np.float32)
 
 
 def _frames_of(blocks: Sequence[FrameRange]) -> NDArray[np.int64]:

@@ -21,9 +21,9 @@ from tbc_tracking.calibration import Calibration
 from tbc_tracking.inputs import InputConfig, VideoStatistics, measure_video, stack_channels
 from tbc_tracking.networks import build_network
 from tbc_tracking.object_size import ObjectSize
-from tbc_tracking.training_config import NetworkKind
+from tbc_tracking.training_config import NetworkKind, Precision
 from tenfold_shared.checkpoints import load_checkpoint, save_checkpoint
-from tenfold_shared.devices import Precision, autocast, choose_device, compile_module, unwrap_module
+from tenfold_shared.devices import autocast, choose_device, compile_module, unwrap_module
 from tenfold_shared.errors import UserError
 
 PACKAGE = "tbc-tracking"
@@ -94,7 +94,8 @@ class DensityNetwork:
     ) -> None:
         self.device = choose_device(str(device))
         refuse_slow_precision(self.device, precision)
-        self.description, self._precision = description, precision
+        self.description = description
+        self._precision: Precision = precision
         self.module = unwrap_module(module).to(self.device).eval()
         self._run = compile_module(self.module, enabled=compile)
 
@@ -218,8 +219,8 @@ class DensityNetwork:
         inputs = torch.from_numpy(np.stack(channels)).to(self.device)
         with autocast(self.device, self._precision):
             outputs = self._run(inputs)
-        maps = outputs[:, 0].float().cpu().numpy() / np.float32(self.description.target_scale)
-        return np.maximum(maps, 0) * self.description.calibration.factors(maps.shape[1])
+        maps = (outputs[:, 0].float() / self.description.target_scale).clamp(min=0)
+        return (maps * self.description.calibration.factors(maps)).cpu().numpy()
 
 
 def refuse_slow_precision(device: torch.device, precision: Precision) -> None:

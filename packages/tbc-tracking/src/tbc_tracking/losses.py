@@ -13,9 +13,9 @@ class DensityLosses(NamedTuple):
 
     total: Tensor
     """Their weighted sum."""
-    map: Tensor
+    map_error: Tensor
     """Half the squared error of a map, mean over the batch."""
-    count: Tensor
+    count_error: Tensor
     """Absolute error of the scaled count, mean over the batch."""
 
 

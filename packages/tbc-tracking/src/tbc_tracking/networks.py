@@ -110,14 +110,22 @@ def _mcnn_column(channels: int, layers: tuple[tuple[int, int], ...]) -> nn.Seque
 
 
 def _pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until the size is a multiple."""
-    height, width = images.shape[-2:]
-    return nn.functional.pad(
-        images, (0, -width % multiple, 0, -height % multiple), mode="replicate"
-    )
+    """Repeat the last row and column until the size is a multiple.
+
+    By indices, because the sizes of a slice or of `pad` would become conditions on the size of a picture in an
+    exported network.
+    """
+    for axis in (-2, -1):
+        size = images.shape[axis]
+        wanted = (size + multiple - 1) // multiple * multiple
+        places = torch.arange(wanted, device=images.device).clamp(max=size - 1)
+        images = images.index_select(axis, places)
+    return images
 
 
 def _crop(maps: Tensor, images: Tensor, *, stride: int) -> Tensor:
-    """Cut what belongs to the padding alone."""
-    height, width = images.shape[-2:]
-    return maps[..., : (height + stride - 1) // stride, : (width + stride - 1) // stride]
+    """Cut map pixels that belong to the padding alone."""
+    for axis in (-2, -1):
+        wanted = (images.shape[axis] + stride - 1) // stride
+        maps = maps.index_select(axis, torch.arange(wanted, device=maps.device))
+    return maps

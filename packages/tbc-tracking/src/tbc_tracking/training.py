@@ -180,7 +180,7 @@ class _Training:
         )
         for step in run.steps(config.steps):
             losses = self._step(step, next(batches))
-            run.log(step, loss=losses.total, map=losses.map, count=losses.count)
+            run.log(step, **losses._asdict())
             if config.validate_every and step % config.validate_every == 0 and step < config.steps:
                 self._validate(step)
         return self._finish()

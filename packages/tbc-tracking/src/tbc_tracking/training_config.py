@@ -7,6 +7,8 @@ from typing import Literal
 NetworkKind = Literal["unet", "mcnn"]
 Background = Literal["median", "none"]
 Normalization = Literal["none", "video", "training"]
+Precision = Literal["fp32", "bf16"]
+"""Arithmetic of the network; the loss is always fp32."""
 CalibrationKind = Literal["none", "scale", "rows"]
 Flips = Literal["none", "horizontal", "both"]
 FrameRange = tuple[int, int]
@@ -86,7 +88,7 @@ class TrainingConfig:
     """Steps between checkpoints."""
     workers: int = 0
     """Processes that prepare crops; their number does not change the result."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     """Arithmetic; bf16 needs a GPU."""
     compile: bool = False
     """Compile the network: faster after a slow start."""
