@@ -44,7 +44,7 @@ class Tracks:
     def from_rows(
         cls,
         frame: ArrayLike,
-        id: ArrayLike,  # noqa: A002 - the field's own name, as in every tracking format
+        id: ArrayLike,
         *,
         x: ArrayLike,
         y: ArrayLike,
@@ -75,7 +75,9 @@ class Tracks:
         }
         for name, values in columns.items():
             if values.ndim and values.shape != frames.shape:
-                raise ValueError(f"every column must have {len(frames)} rows like frame, got {name} with shape {values.shape}")
+                raise ValueError(
+                    f"every column must have {len(frames)} rows like frame, got {name} with shape {values.shape}"
+                )
         columns = {name: np.broadcast_to(values, frames.shape) for name, values in columns.items()}
         order = np.lexsort((columns["id"], frames))
         frames = frames[order]
@@ -111,7 +113,11 @@ class Tracks:
         return replace(
             self,
             **{name: getattr(self, name)[mask] for name in COLUMNS},
-            parents={child: parent for child, parent in self.parents.items() if child in kept and parent in kept},
+            parents={
+                child: parent
+                for child, parent in self.parents.items()
+                if child in kept and parent in kept
+            },
         )
 
     def between(self, start: int, stop: int) -> "Tracks":
@@ -129,8 +135,12 @@ def _check(frames: NDArray[np.int64], columns: Mapping[str, NDArray], length: in
     if not (np.isfinite(columns["x"]).all() and np.isfinite(columns["y"]).all()):
         raise ValueError("x and y must be finite: drop points without a position")
     if len(frames) and (frames[0] < 0 or frames[-1] >= length):
-        raise ValueError(f"frames must lie in [0, {length}), got {frames[0]} to {frames[-1]}; pass length=")
+        raise ValueError(
+            f"frames must lie in [0, {length}), got {frames[0]} to {frames[-1]}; pass length="
+        )
     twice = (np.diff(frames) == 0) & (np.diff(columns["id"]) == 0)
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
-        raise ValueError(f"an id may occur once per frame, got id {columns['id'][row]} twice in frame {frames[row]}")
+        raise ValueError(
+            f"an id may occur once per frame, got id {columns['id'][row]} twice in frame {frames[row]}"
+        )

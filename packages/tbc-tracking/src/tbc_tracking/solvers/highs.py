@@ -1,0 +1,69 @@
+"""HiGHS through highspy: the sparse matrix is handed over whole, and a known solution starts the search."""
+
+import highspy
+import numpy as np
+
+from tbc_tracking.config import SolverConfig
+from tbc_tracking.integer_program import IntegerProgram, column_values, formulate, read_solution
+from tbc_tracking.solution import Solution
+from tbc_tracking.tracking_program import TrackingProgram
+
+
+def solve_with_highs(
+    program: TrackingProgram, config: SolverConfig, start: Solution | None
+) -> Solution | None:
+    """Solve by branch and bound; None when the time limit passes without any solution.
+
+    Args:
+        program: the instance.
+        config: gap, time limit and threads.
+        start: a solution to begin with, or None.
+    """
+    matrix = formulate(program)
+    highs = highspy.Highs()
+    options = {
+        "output_flag": False,
+        "threads": config.threads,
+        "mip_rel_gap": config.gap,
+        "time_limit": config.time_limit,
+    }
+    if start is not None:
+        # The path search has already found what the heuristics would look for: they only cost time.
+        options["mip_heuristic_effort"] = 0.0
+    for name, value in options.items():
+        highs.setOptionValue(name, value)
+    highs.passModel(_model(matrix))
+    if start is not None:
+        values = highspy.HighsSolution()
+        values.col_value = column_values(program, matrix, start).tolist()
+        highs.setSolution(values)
+    highs.run()
+    info = highs.getInfo()
+    if info.primal_solution_status != int(highspy.SolutionStatus.kSolutionStatusFeasible):
+        return None
+    values = np.array(highs.getSolution().col_value)
+    bound = float(info.mip_dual_bound)
+    return read_solution(
+        program,
+        matrix,
+        values,
+        bound=bound if np.isfinite(bound) else None,
+        solver="highs",
+        gap=config.gap,
+    )
+
+
+def _model(matrix: IntegerProgram) -> highspy.HighsLp:
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = matrix.matrix.shape[1], matrix.matrix.shape[0]
+    model.col_cost_ = matrix.cost
+    model.col_lower_ = np.zeros(len(matrix.cost))
+    model.col_upper_ = matrix.bound
+    model.row_lower_, model.row_upper_ = matrix.lower, matrix.upper
+    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    model.a_matrix_.start_ = matrix.matrix.indptr
+    model.a_matrix_.index_ = matrix.matrix.indices
+    model.a_matrix_.value_ = matrix.matrix.data
+    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+    model.integrality_ = [kinds[int(flag)] for flag in matrix.integral]
+    return model
