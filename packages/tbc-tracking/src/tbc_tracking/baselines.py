@@ -49,11 +49,7 @@ def detect(
     tables = []
     for frame, image in enumerate(maps):
         if detector == "peaks":
-            x, y, score = _map_peaks(
-                gaussian_filter(image, smoothing * float(np.median(gaussian_sigma))),
-                size,
-                smoothing,
-            )
+            x, y, score = _map_peaks(gaussian_filter(image, smoothing * sigma), size, smoothing)
         else:
             x, y, score = find_peaks(image, gaussian, CandidateConfig(peak_mass=0.02))
         tables.append(np.stack([np.full(len(x), float(frame)), x, y, score], axis=1))

@@ -112,8 +112,8 @@ def _check_extent(
         )
     if config.kind == "hard" and extent < 4.5 * sigma:
         raise ValueError(
-            f"hard windows must be at least 4.5 sigma = {4.5 * sigma:.1f} pixels wide, got {extent}: narrower ones hold "
-            "less than half of a centered object, and zero detections win; widen them or use kernel windows"
+            f"hard windows must be at least 4.5 sigma = {4.5 * sigma:.1f} pixels wide, got {extent}: narrower ones "
+            "hold less than half of a centered object, and zero detections win; widen them or use kernel windows"
         )
 
 

@@ -81,7 +81,7 @@ def _blur_adjoint(source, taps, between, target):  # pragma: no cover - compiled
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _richardson_lucy(image, taps, iterations):  # noqa: C901  # pragma: no cover - compiled: calls would cost
+def _richardson_lucy(image, taps, iterations):  # noqa: C901  # pragma: no cover - compiled
     """X <- x * A^T(d / A x) / A^T 1, with extrapolation along the last step."""
     floor = np.float32(1e-9)
     shape = image.shape

@@ -16,6 +16,9 @@ MCNN_COLUMNS = (
 )
 """(channels, kernel) of each layer of the large, medium and small column (Zhang et al., CVPR 2016)."""
 
+_SHARPNESS = 4.0
+"""Of the softplus at the output, where the peak of one object is 1 to 4."""
+
 
 def build_network(kind: NetworkKind, *, channels: int, widths: tuple[int, ...]) -> nn.Module:
     """Return a network with fresh weights, drawn from torch's global state.
@@ -49,10 +52,10 @@ class UNet(nn.Module):
             _double_convolution(below + skip, skip)
             for skip, below in zip(widths[-2:0:-1], widths[:1:-1], strict=True)
         )
-        self.output = nn.Conv2d(widths[1], 1, 1)
+        self.output = _output_layer(widths[1])
 
     def forward(self, images: Images) -> Maps:
-        """Return linear maps of ceil(size / 2) pixels: they may dip below zero."""
+        """Return maps of ceil(size / 2) pixels, not negative."""
         features = _pad_to_multiple(images, self.grain)
         levels = []
         for level, block in enumerate(self.encoder):
@@ -61,14 +64,14 @@ class UNet(nn.Module):
         for skip, block in zip(levels[-2:0:-1], self.decoder, strict=True):
             raised = nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")
             features = block(torch.cat([raised, skip], dim=1))
-        return _crop(self.output(features), images, stride=self.stride)
+        return _crop(_rectify(self.output(features)), images, stride=self.stride)
 
 
 class MCNN(nn.Module):
     """Three columns of different receptive fields, joined by a 1x1 convolution; the map has a quarter.
 
-    Y. Zhang et al., Single-Image Crowd Counting via Multi-Column CNN, CVPR 2016. The last layer is linear
-    instead of rectified: a rectified one can die, and maps are clipped at prediction anyway.
+    Y. Zhang et al., Single-Image Crowd Counting via Multi-Column CNN, CVPR 2016. The last layer is softly
+    rectified: behind a hard ReLU it can die.
     """
 
     stride = 4
@@ -76,13 +79,13 @@ class MCNN(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.columns = nn.ModuleList(_mcnn_column(channels, layers) for layers in MCNN_COLUMNS)
-        self.output = nn.Conv2d(sum(layers[-1][0] for layers in MCNN_COLUMNS), 1, 1)
+        self.output = _output_layer(sum(layers[-1][0] for layers in MCNN_COLUMNS))
 
     def forward(self, images: Images) -> Maps:
-        """Return linear maps of ceil(size / 4) pixels: they may dip below zero."""
+        """Return maps of ceil(size / 4) pixels, not negative."""
         padded = _pad_to_multiple(images, self.stride)
         features = torch.cat([column(padded) for column in self.columns], dim=1)
-        return _crop(self.output(features), images, stride=self.stride)
+        return _crop(_rectify(self.output(features)), images, stride=self.stride)
 
 
 def _double_convolution(before: int, after: int) -> nn.Sequential:
@@ -107,6 +110,23 @@ def _mcnn_column(channels: int, layers: tuple[tuple[int, int], ...]) -> nn.Seque
             modules.append(nn.MaxPool2d(2))
         channels = width
     return nn.Sequential(*modules)
+
+
+def _output_layer(channels: int) -> nn.Conv2d:
+    """Return a 1x1 convolution to one map that begins with almost nobody in it."""
+    layer = nn.Conv2d(channels, 1, 1)
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, -1.0)
+    return layer
+
+
+def _rectify(maps: Tensor) -> Tensor:
+    """Return softplus, so that the loss sees what is counted.
+
+    A linear output that is clipped at prediction turns the noise around empty places into half an object or more
+    per frame.
+    """
+    return nn.functional.softplus(maps, beta=_SHARPNESS)
 
 
 def _pad_to_multiple(images: Tensor, multiple: int) -> Tensor:

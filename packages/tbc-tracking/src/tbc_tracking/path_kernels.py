@@ -122,7 +122,7 @@ def _arrive(problem, state, u, v, low, joining):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def shortest_path(problem, state, low, high, jitter, joining):  # noqa: C901  # pragma: no cover - compiled: calls would cost
+def shortest_path(problem, state, low, high, jitter, joining):  # noqa: C901  # pragma: no cover - compiled
     """Return cost, last node, the edge into it and the joining edge of the best new path.
 
     Only nodes low <= v < high are visited; `jitter` is added to the cost of each. With `joining` a path may
@@ -258,7 +258,7 @@ def _worth_dropping(problem, state, node):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def cut_track(problem, state, first, longest):  # noqa: C901  # pragma: no cover - compiled: calls would cost
+def cut_track(problem, state, first, longest):  # noqa: C901  # pragma: no cover - compiled
     """Drop the stretch of at most `longest` nodes whose loss improves the objective most; return the change.
 
     What is left of the track becomes up to two tracks.

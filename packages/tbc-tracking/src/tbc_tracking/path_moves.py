@@ -131,7 +131,7 @@ def _corner(problem, state, before, node, after):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def exchange_tails(problem, state):  # noqa: C901  # pragma: no cover - compiled: calls would cost
+def exchange_tails(problem, state):  # noqa: C901  # pragma: no cover - compiled
     """Give each track the tail of another where that is cheaper: swap, join, cut. Return the change."""
     total = 0.0
     for b in range(len(problem.frame)):
