@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +57,11 @@ def detect(
 
 
 def _map_peaks(
-    image: NDArray[np.float32], size: ObjectSize, smoothing: float
+    image: NDArray[Any], size: ObjectSize, smoothing: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return 3x3 maxima of the map with a parabola's place and their height in peaks of one object."""
-    rows, columns = np.nonzero((image >= maximum_filter(image, 3, mode="constant")) & (image > 0))
+    peaks = np.nonzero((image >= maximum_filter(image, 3, mode="constant")) & (image > 0))
+    rows, columns = (axis.astype(np.int64) for axis in peaks)
     padded = np.pad(image.astype(np.float64), 1, mode="edge")
 
     def offset(before: NDArray, here: NDArray, after: NDArray) -> NDArray:

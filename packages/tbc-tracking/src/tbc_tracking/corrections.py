@@ -125,4 +125,5 @@ def explained_by(
         copied=np.zeros_like(fixed.frame),
         length=len(maps),
     )
-    return build_windows(maps, settled, config).weights.sum(axis=0)
+    sigma = float(size.at(maps.shape[1] / 2))
+    return build_windows(maps, settled, config, sigma=sigma).weights.sum(axis=0)

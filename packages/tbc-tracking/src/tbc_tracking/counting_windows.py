@@ -66,6 +66,8 @@ def build_windows(
     maps: Sequence[NDArray[np.float32]] | NDArray[np.float32],
     candidates: Candidates,
     config: WindowConfig,
+    *,
+    sigma: float | None = None,
 ) -> CountingWindows:
     """Lay windows over all frames and weigh every candidate in them.
 
@@ -73,13 +75,15 @@ def build_windows(
         maps: density maps, shape (frames, height, width).
         candidates: places where an object may be.
         config: kind, extent, stride, depth.
+        sigma: what the windows' side is measured in, in map pixels; the median of the candidates by default.
 
     Raises:
         ValueError: if windows are larger than the frame or deeper than the video, or if a hard window is
             narrower than 4.5 sigma.
     """
     frames, height, width = len(maps), maps[0].shape[0], maps[0].shape[1]
-    sigma = float(np.median(candidates.sigma)) if len(candidates) else 1.0
+    if sigma is None:
+        sigma = float(np.median(candidates.sigma)) if len(candidates) else 1.0
     extent = config.pixels or window_extent(sigma, config)
     stride = min(max(1, round(config.stride * extent)), extent)
     _check_extent(extent, sigma, (frames, height, width), config)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tbc_tracking.data import AnnotatedFrames
+from tbc_tracking.data import AnnotatedFrames, to_frame, to_map
+from tbc_tracking.density import density_from_points, interval_mass
 from tbc_tracking.inputs import stack_channels
 from tbc_tracking.training_config import TrainingConfig
 from tenfold_shared.distributed import World, shard
@@ -33,6 +34,93 @@ class Crop(NamedTuple):
     """Density, unscaled, (1, map_height, map_width)."""
     weight: Tensor
     """1 where the target counts, (1, map_height, map_width)."""
+
+
+class Axis(NamedTuple):
+    """How one axis of a crop lies in the frame."""
+
+    start: float
+    """First edge of the window, in frame pixels, 0 at the frame's edge."""
+    size: int
+    """Pixels of the crop."""
+    zoom: float
+    """Crop pixels per frame pixel."""
+    reverse: bool
+    """Whether the crop runs backwards."""
+
+    def to_crop(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where frame coordinates lie in the crop."""
+        inside = (place + 0.5 - self.start) * self.zoom - 0.5
+        return self.size - 1 - inside if self.reverse else inside
+
+    def to_frame(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where crop coordinates lie in the frame: the inverse of `to_crop`."""
+        inside = self.size - 1 - place if self.reverse else place
+        return (inside + 0.5) / self.zoom + self.start - 0.5
+
+
+class View(NamedTuple):
+    """A window of the frame as the network is shown it."""
+
+    vertical: Axis
+    """The rows."""
+    horizontal: Axis
+    """The columns."""
+
+    def picture(self, plane: Gray) -> Gray:
+        """Return the window of a frame by linear interpolation, (rows, columns)."""
+        for number, axis in enumerate(self):
+            places = np.clip(axis.to_frame(np.arange(axis.size)), 0, plane.shape[number] - 1)
+            before = np.floor(places).astype(np.int64)
+            share = (places - before).astype(np.float32)
+            picked = plane.take(before, axis=number)
+            if share.any():
+                after = plane.take(np.minimum(before + 1, plane.shape[number] - 1), axis=number)
+                share = share[:, None] if number == 0 else share
+                picked = picked * (1 - share) + after * share
+            plane = picked
+        return plane
+
+    def target(self, points: NDArray[np.float64], frames: AnnotatedFrames) -> Gray:
+        """Return the density map of the window; objects grow with the zoom.
+
+        Args:
+            points: (x, y) rows on the map of the frame.
+            frames: whose border completes the objects that it cuts.
+        """
+        x, y = points.T
+        sigma = frames.size.at(y)
+        rows, columns = frames.weights.shape
+        inside = interval_mass(-0.5, columns - 0.5, x, sigma) * interval_mass(
+            -0.5, rows - 0.5, y, sigma
+        )
+        x, y = (
+            to_map(axis.to_crop(to_frame(place, stride=frames.stride)), stride=frames.stride)
+            for axis, place in ((self.horizontal, x), (self.vertical, y))
+        )
+        return density_from_points(
+            self._map_size(frames.stride),
+            x=x,
+            y=y,
+            sigma=np.clip(sigma * self.vertical.zoom, frames.size.minimum, frames.size.maximum),
+            mass=1 / np.maximum(inside, 1e-6),
+            complete=False,
+        )
+
+    def weights(self, frames: AnnotatedFrames) -> Gray:
+        """Return the part of the weights that belongs to the window, by the nearest map pixel."""
+        picked = frames.weights
+        for number, (axis, size) in enumerate(
+            zip(self, self._map_size(frames.stride), strict=True)
+        ):
+            places = axis.to_frame(to_frame(np.arange(size), stride=frames.stride))
+            nearest = np.rint(to_map(places, stride=frames.stride)).astype(np.int64)
+            picked = picked.take(np.clip(nearest, 0, picked.shape[number] - 1), axis=number)
+        return np.ascontiguousarray(picked)
+
+    def _map_size(self, stride: int) -> tuple[int, int]:
+        """Return rows and columns of the map of the window."""
+        return -(-self.vertical.size // stride), -(-self.horizontal.size // stride)
 
 
 class RandomCrops(Dataset[Crop]):
@@ -72,46 +160,40 @@ class RandomCrops(Dataset[Crop]):
         epoch, place = divmod(int(number), len(self.frames))
         index = int(_order(len(self.frames), self.seed, epoch)[place])
         gray, background = self.frames.gray(index), self.frames.statistics.background
-        target = self.frames.target(index)
+        points = self.frames.points[index]
         if background is not None and random.random() < self.config.overlay:
             other = int(random.integers(len(self.frames)))
             gray = lay_over(gray, self.frames.gray(other), background)
-            target = target + self.frames.target(other)
-        window = self._window(random)
-        gray, target, weight = (window(plane) for plane in (gray, target, self.frames.weights))
-        background = None if background is None else window(background)
-        gray, background = self._jitter(gray, background, random)
+            points = np.concatenate([points, self.frames.points[other]])
+        view = self._view(random)
+        gray, background = self._jitter(
+            view.picture(gray), None if background is None else view.picture(background), random
+        )
         if self.distort is not None:
             gray = self.distort(gray, random)
         return Crop(
             torch.from_numpy(stack_channels(gray, background)),
-            torch.from_numpy(np.ascontiguousarray(target[None])),
-            torch.from_numpy(np.ascontiguousarray(weight[None])),
+            torch.from_numpy(view.target(points, self.frames)[None]),
+            torch.from_numpy(view.weights(self.frames)[None]),
         )
 
-    def _window(self, random: np.random.Generator) -> Callable[[Gray], Gray]:
-        """Return what cuts one random window out of frames and maps alike, and mirrors it."""
+    def _view(self, random: np.random.Generator) -> "View":
+        """Return a random window, zoom and mirroring."""
         grain, (height, width) = self.frames.stride, self.frames.images.shape[1:]
-        top = int(random.integers((height - self.rows) // grain + 1)) * grain
-        left = int(random.integers((width - self.columns) // grain + 1)) * grain
-        flips = self.config.flips
-        mirror = flips != "none" and random.random() < 0.5
-        upside_down = flips == "both" and random.random() < 0.5
-        # An odd side is mirrored about another axis than its map: such sides keep their direction.
-        mirror, upside_down = (
-            mirror and self.columns % grain == 0,
-            upside_down and self.rows % grain == 0,
+        zoom = float(self.config.zoom ** random.uniform(-1, 1))
+        zoom = max(zoom, self.rows / height, self.columns / width)
+        free = height - self.rows / zoom, width - self.columns / zoom
+        top, left = (share * room for share, room in zip(random.random(2), free, strict=True))
+        if zoom == 1:  # whole pixels stay what they are
+            top, left = round(top / grain) * grain, round(left / grain) * grain
+            top, left = min(top, height - self.rows), min(left, width - self.columns)
+        sides = random.random(2) < 0.5
+        mirrored = bool(sides[0]) and self.config.flips != "none"
+        upside_down = bool(sides[1]) and self.config.flips == "both"
+        return View(
+            vertical=Axis(float(top), self.rows, zoom, upside_down),
+            horizontal=Axis(float(left), self.columns, zoom, mirrored),
         )
-
-        def cut(plane: Gray) -> Gray:
-            scale = grain if plane.shape != (height, width) else 1
-            rows = slice(top // scale, -(-(top + self.rows) // scale))
-            columns = slice(left // scale, -(-(left + self.columns) // scale))
-            part = plane[rows, columns]
-            part = part[:, ::-1] if mirror else part
-            return part[::-1] if upside_down else part
-
-        return cut
 
     def _jitter(
         self, gray: Gray, background: Gray | None, random: np.random.Generator

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from tbc_tracking.candidates import Candidates
 from tbc_tracking.config import FlowConfig
@@ -109,7 +109,7 @@ def _edges_over(
     starts = candidates.starts
     points = np.stack([candidates.x, candidates.y], axis=1)
     widest = config.reach * np.sqrt(step) * float(candidates.sigma.max(initial=0.0))
-    trees = [cKDTree(points[a:b]) if b > a else None for a, b in pairwise(starts)]
+    trees = [KDTree(points[a:b]) if b > a else None for a, b in pairwise(starts)]
     sources, targets = [], []
     for frame in range(candidates.length - step):
         here, there = trees[frame], trees[frame + step]

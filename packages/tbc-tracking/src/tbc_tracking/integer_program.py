@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
+from tbc_tracking.counting_windows import CountingWindows
 from tbc_tracking.solution import Solution
 from tbc_tracking.tracking_program import TrackingProgram
 
@@ -42,7 +43,7 @@ def formulate(program: TrackingProgram) -> IntegerProgram:
     graph = program.graph
     nodes, edges = len(program.candidates), len(graph)
     weights = program.windows.weights
-    kept = np.flatnonzero(np.bincount(weights.indices, minlength=weights.shape[1]))
+    kept = np.flatnonzero(np.bincount(weights.indices, minlength=len(program.windows.counts)))
     counts = program.windows.counts
     corners = _corners(program) if program.turn > 0 else np.zeros((0, 2), np.int64)
     columns = nodes + edges + len(corners) + 2 * len(kept)
@@ -54,16 +55,16 @@ def formulate(program: TrackingProgram) -> IntegerProgram:
             np.full(2 * len(kept), program.penalty),
         ]
     )
-    flow = _flow_rows(program, corners, columns)
-    count_rows = _count_rows(weights, kept, nodes + edges + len(corners), columns)
-    slack = np.full(flow.shape[0], -np.inf)
+    flow, flow_rows = _flow_rows(program, corners, columns)
+    count_rows = _count_rows(program.windows, kept, nodes + edges + len(corners), columns)
+    slack = np.full(flow_rows, -np.inf)
     integral = np.zeros(columns, np.bool_)
     integral[: nodes + (edges if len(corners) else 0)] = True
     return IntegerProgram(
         cost=cost,
         matrix=csr_array(vstack([flow, count_rows], format="csr")),
         lower=np.concatenate([slack, counts[kept]]),
-        upper=np.concatenate([np.zeros(flow.shape[0]), counts[kept]]),
+        upper=np.concatenate([np.zeros(flow_rows), counts[kept]]),
         bound=np.concatenate([np.ones(columns - 2 * len(kept)), np.full(2 * len(kept), np.inf)]),
         integral=integral,
         offset=program.penalty * float(np.abs(np.delete(counts, kept)).sum()),
@@ -89,8 +90,10 @@ def _corner_costs(program: TrackingProgram, corners: NDArray[np.int64]) -> NDArr
     return program.turn_cost(graph.source[first], graph.source[second], graph.target[second])
 
 
-def _flow_rows(program: TrackingProgram, corners: NDArray[np.int64], columns: int) -> coo_array:
-    """Return the rows of conservation, all of the form row . c <= 0."""
+def _flow_rows(
+    program: TrackingProgram, corners: NDArray[np.int64], columns: int
+) -> tuple[coo_array, int]:
+    """Return the rows of conservation, all of the form row . c <= 0, and their number."""
     graph = program.graph
     nodes, edges = len(program.candidates), len(graph)
     node, edge = np.arange(nodes), np.arange(edges)
@@ -125,16 +128,16 @@ def _flow_rows(program: TrackingProgram, corners: NDArray[np.int64], columns: in
         rows += 2 * edges + nodes
     row, column = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
     value = np.concatenate([np.full(len(block[0]), block[2]) for block in blocks])
-    return coo_array((value, (row, column)), shape=(rows, columns))
+    return coo_array((value, (row, column)), shape=(rows, columns)), rows
 
 
 def _count_rows(
-    weights: csr_array, kept: NDArray[np.int64], first_slack: int, columns: int
+    windows: CountingWindows, kept: NDArray[np.int64], first_slack: int, columns: int
 ) -> coo_array:
     """Return the rows W^T x + u- - u+ of the windows that are kept."""
-    position = np.full(weights.shape[1], -1)
+    position = np.full(len(windows.counts), -1)
     position[kept] = np.arange(len(kept))
-    entries = weights.tocoo()
+    entries = windows.weights.tocoo()
     slack = np.arange(len(kept))
     row = np.concatenate([position[entries.coords[1]], slack, slack])
     column = np.concatenate(

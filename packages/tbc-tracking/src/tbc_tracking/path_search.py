@@ -62,7 +62,7 @@ def _flatten(program: TrackingProgram) -> Problem:
         edge_cost=graph.cost,
         weight_pointers=weights.indptr.astype(np.int64),
         weight_window=weights.indices.astype(np.int64),
-        weight=weights.data,
+        weight=np.asarray(weights.data, np.float64),
         neighbor_pointers=pointers,
         neighbor=neighbors,
         penalty=program.penalty,

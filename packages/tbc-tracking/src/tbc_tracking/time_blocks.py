@@ -174,7 +174,8 @@ class BlockSolver:
         flow = self.config.flow
         padded = np.concatenate([np.zeros((anchored.shift, *own.shape[1:]), np.float32), own])
         free = anchored.role == FREE
-        windows = build_windows(padded, anchored.nodes, self.config.windows)
+        sigma = float(self.size.at(own.shape[1] / 2))
+        windows = build_windows(padded, anchored.nodes, self.config.windows, sigma=sigma)
         counts = windows.counts - explained_by(
             fixed, padded, anchored.shift, self.size, self.config.windows
         )
@@ -289,9 +290,11 @@ class BlockSolver:
             block["y"][recent],
             block["track"][recent],
         )
-        open_ends = ends.piece[
-            (ends.role == TAIL) & (ends.frame >= -1 - self.config.flow.gap_frames)
-        ]
+        # Pieces are numbered by track and time: only the last piece of a track is still open.
+        last_piece = np.zeros(int(ends.track.max(initial=0)) + 1, np.int64)
+        np.maximum.at(last_piece, ends.track, ends.piece)
+        open_end = (ends.role == TAIL) & (ends.frame >= -1 - self.config.flow.gap_frames)
+        open_ends = ends.piece[open_end & (ends.piece == last_piece[ends.track])]
         tails = (ends.role == TAIL) | (ends.role == TAIL_BEFORE)
         return ends.select(tails & np.isin(ends.piece, open_ends))
 

@@ -71,6 +71,8 @@ class TrainingConfig:
 
     flips: Flips = "horizontal"
     """Mirrored copies: none, left-right, or both axes."""
+    zoom: float = 1.0
+    """Crops are enlarged or reduced by a random factor of up to this, objects with them; 1 is off."""
     brightness: float = 0.1
     """Largest random shift of the gray values."""
     contrast: float = 0.2
@@ -126,6 +128,7 @@ _LEAST = {
     "background_frames": 1,
     "frames_limit": 1,
     "count_weight": 0,
+    "zoom": 1,
     "steps": 1,
     "batch": 1,
     "crop": 8,

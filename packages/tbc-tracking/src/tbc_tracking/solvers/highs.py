@@ -55,15 +55,15 @@ def solve_with_highs(
 
 def _model(matrix: IntegerProgram) -> highspy.HighsLp:
     model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = matrix.matrix.shape[1], matrix.matrix.shape[0]
+    model.num_col_, model.num_row_ = len(matrix.cost), len(matrix.lower)
     model.col_cost_ = matrix.cost
     model.col_lower_ = np.zeros(len(matrix.cost))
     model.col_upper_ = matrix.bound
     model.row_lower_, model.row_upper_ = matrix.lower, matrix.upper
     model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    model.a_matrix_.start_ = matrix.matrix.indptr
-    model.a_matrix_.index_ = matrix.matrix.indices
-    model.a_matrix_.value_ = matrix.matrix.data
+    model.a_matrix_.start_ = matrix.matrix.indptr  # pyright: ignore[reportAttributeAccessIssue]
+    model.a_matrix_.index_ = matrix.matrix.indices  # pyright: ignore[reportAttributeAccessIssue]
+    model.a_matrix_.value_ = matrix.matrix.data  # pyright: ignore[reportAttributeAccessIssue]
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
     model.integrality_ = [kinds[int(flag)] for flag in matrix.integral]
     return model

@@ -59,7 +59,7 @@ def build_model(matrix: IntegerProgram) -> tuple[pulp.LpProblem, list[pulp.LpVar
         matrix.matrix.indices.tolist(),
         matrix.matrix.data.tolist(),
     )
-    for row in range(matrix.matrix.shape[0]):
+    for row in range(len(matrix.lower)):
         part = slice(pointers[row], pointers[row + 1])
         terms = [(columns[k], v) for k, v in zip(index[part], value[part], strict=True)]
         equal = matrix.lower[row] == matrix.upper[row]

@@ -1,6 +1,5 @@
 """HiGHS through scipy: needs no further library, but cannot start from a known solution."""
 
-import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tbc_tracking.config import SolverConfig
@@ -18,8 +17,12 @@ def solve_with_scipy(
     result = milp(
         matrix.cost,
         integrality=matrix.integral.astype(int),
-        bounds=Bounds(np.zeros(len(matrix.bound)), matrix.bound),
-        constraints=LinearConstraint(matrix.matrix, matrix.lower, matrix.upper),
+        bounds=Bounds(0.0, matrix.bound),  # pyright: ignore[reportArgumentType]
+        constraints=LinearConstraint(
+            matrix.matrix,
+            matrix.lower,  # pyright: ignore[reportArgumentType]
+            matrix.upper,  # pyright: ignore[reportArgumentType]
+        ),
         options={"mip_rel_gap": config.gap, "time_limit": config.time_limit},
     )
     if result.x is None:
