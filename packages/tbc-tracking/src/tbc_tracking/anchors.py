@@ -17,7 +17,7 @@ from tbc_tracking.flow_graph import FlowGraph, assemble_graph, entry_and_exit, n
 from tbc_tracking.object_size import ObjectSize
 
 CLOSED = 10.0
-"""Cost of entering or leaving a track where that is not allowed: more than any object is worth."""
+"""Cost, on top of the dearest entry and exit, of beginning or ending where a settled track does not."""
 
 FREE, TAIL, TAIL_BEFORE, HEAD, HEAD_AFTER = range(5)
 """Roles of a node: a candidate; the last settled point, the one before it; the first one, the one after it."""
@@ -114,8 +114,9 @@ def anchored_graph(
     first = anchored.shift if free_start else None
     entry, leave = entry_and_exit(nodes, shape, config, first=first)
     tails, heads = _Ends.of(anchored, TAIL, TAIL_BEFORE), _Ends.of(anchored, HEAD, HEAD_AFTER)
-    new_entry = np.where(role == FREE, entry, CLOSED)
-    new_leave = np.where(role == FREE, leave, CLOSED)
+    closed = CLOSED + config.entry + config.exit
+    new_entry = np.where(role == FREE, entry, closed)
+    new_leave = np.where(role == FREE, leave, closed)
     new_entry[tails.outer] = -leave[tails.inner]
     new_leave[tails.inner] = leave[tails.inner]
     new_leave[heads.outer] = -entry[heads.inner]

@@ -35,6 +35,10 @@ class CountingWindows:
     """First row of each window, may lie outside the frame."""
     left: NDArray[np.int64]
     """First column of each window, may lie outside the frame."""
+    extent: int
+    """Side of every window in pixels."""
+    depth: int
+    """Frames that every window spans."""
     coverage: float
     """In how many windows a pixel lies: the penalty of a window is divided by it."""
 
@@ -98,6 +102,8 @@ def build_windows(
         frame=frame.ravel(),
         top=top.ravel(),
         left=left.ravel(),
+        extent=extent,
+        depth=config.depth,
         coverage=config.depth * (extent / stride) ** 2,
     )
 
@@ -162,7 +168,7 @@ def _weights(
     weight = row_weight[:, :, None] * column_weight[:, None, :]
     weight = np.broadcast_to(weight[:, None], index.shape)
     kept = weight >= SMALLEST_WEIGHT
-    pointers = np.concatenate([[0], kept.reshape(len(candidates), -1).sum(axis=1).cumsum()])
+    pointers = np.concatenate([[0], kept.sum(axis=(1, 2, 3)).cumsum()])
     windows = times.number * rows.number * columns.number
     return csr_array((weight[kept], index[kept], pointers), shape=(len(candidates), windows))
 

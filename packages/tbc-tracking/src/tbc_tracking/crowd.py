@@ -104,7 +104,7 @@ def _walk(
 
 def _collect(walks: list[tuple[NDArray[np.int64], NDArray[np.float64]]], length: int) -> Tracks:
     walks = [walk for walk in walks if len(walk[0])]
-    frames = np.concatenate([frames for frames, _ in walks])
-    places = np.concatenate([places for _, places in walks])
+    frames = np.concatenate([np.zeros(0, np.int64), *(frames for frames, _ in walks)])
+    places = np.concatenate([np.zeros((0, 2)), *(places for _, places in walks)])
     identity = np.repeat(np.arange(1, len(walks) + 1), [len(frames) for frames, _ in walks])
     return Tracks.from_rows(frames, identity, x=places[:, 0], y=places[:, 1], length=length)

@@ -53,8 +53,9 @@ def _blur(source, taps, between, target):  # pragma: no cover - compiled
     radius = taps.shape[1] // 2
     between[:] = 0
     target[:] = 0
+    across = min(radius, width - 1)  # taps beyond the frame would make slices of negative length
     for y in range(height):
-        for k in range(-radius, radius + 1):
+        for k in range(-across, across + 1):
             tap = taps[y, k + radius]
             if tap > 0:
                 first, last = max(0, -k), min(width, width - k)
@@ -70,10 +71,11 @@ def _blur_adjoint(source, taps, between, target):  # pragma: no cover - compiled
     radius = taps.shape[1] // 2
     between[:] = 0
     target[:] = 0
+    across = min(radius, width - 1)
     for y in range(height):
         for k in range(max(-radius, -y), min(radius + 1, height - y)):
             _add_scaled(between[y], source[y + k], taps[y, k + radius])
-        for k in range(-radius, radius + 1):
+        for k in range(-across, across + 1):
             tap = taps[y, k + radius]
             if tap > 0:
                 first, last = max(0, -k), min(width, width - k)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tbc_tracking.checked_maps import checked_maps
 from tbc_tracking.config import TrackConfig
 from tbc_tracking.corrections import FixedPoints
 from tbc_tracking.object_size import ObjectSize
@@ -76,18 +77,22 @@ def track_density(
         look_here: longest list of disagreements.
 
     Raises:
-        ValueError: if there is no frame, or a setting does not fit the maps.
+        ValueError: if there is no frame, maps differ in size, have NaN or infinite values or are clearly
+            negative, or a setting does not fit them.
     """
     config = config or TrackConfig()
+    if not 0 < stride < float("inf"):
+        raise ValueError(f"stride must be positive, got {stride}: give frame pixels per map pixel")
     settled = FixedPoints.of(_rescaled(fixed, 1 / stride)) if fixed is not None else None
     solver = BlockSolver(size, config, seed=seed, fixed=settled)
     blocks = [
         solver.settle(part, context=context, start=start, stop=stop, last=last)
-        for context, start, stop, part, last in split_into_blocks(maps, config)
+        for context, start, stop, part, last in split_into_blocks(checked_maps(maps, size), config)
     ]
     if not blocks:
         raise ValueError("there is no frame to track in: give at least one density map")
-    tracks = _link(_assemble(blocks), size, config, keep_identities=fixed is not None)
+    by_hand = settled is not None and len(settled.frame) > 0
+    tracks = _link(_assemble(blocks), size, config, keep_identities=by_hand)
     counts = np.concatenate([block.map_counts for block in blocks])
     places = np.concatenate([block.residuals for block in blocks])
     places = places[np.argsort(-np.abs(places[:, 3]), kind="stable")][:look_here]
@@ -104,7 +109,7 @@ def track_density(
             )
             for t, x, y, objects in places
         ),
-        warnings=_warnings(tracks, counts, blocks),
+        warnings=_warnings(tracks, counts, blocks, config=config, fixed=settled),
     )
 
 
@@ -142,7 +147,9 @@ def _link(
 ) -> Tracks:
     """Relink and stitch; with corrections by hand the identities stay and only gaps are filled."""
     if keep_identities:
-        return fill_gaps(tracks)
+        # What lies between two points that were settled far apart is not known: no line is drawn there.
+        longest = max(config.flow.gap_frames + 1, config.links.stitch_frames)
+        return fill_gaps(tracks, longest=longest)
     if config.links.relink_passes:
         tracks = relink_by_velocity(tracks, sigma=size.at(tracks.y), config=config.links)
     if config.links.stitch_frames >= 2:
@@ -151,7 +158,12 @@ def _link(
 
 
 def _warnings(
-    tracks: Tracks, counts: NDArray[np.float64], blocks: list[SettledBlock]
+    tracks: Tracks,
+    counts: NDArray[np.float64],
+    blocks: list[SettledBlock],
+    *,
+    config: TrackConfig,
+    fixed: FixedPoints | None,
 ) -> tuple[str, ...]:
     found = []
     if not len(tracks):
@@ -161,7 +173,13 @@ def _warnings(
         found.append(
             f"the maps count {mean:.1f} objects a frame, the tracks {tracked:.1f}: calibrate the maps or check sigma"
         )
-    unproven = sum(not block.report.proven for block in blocks if block.report.solver != "paths")
+    late = 0 if fixed is None else int((fixed.frame >= len(counts)).sum())
+    if late:
+        found.append(
+            f"{late} points settled by hand lie after the last of {len(counts)} frames and were dropped"
+        )
+    exact = config.solver.solver != "paths" or config.solver.certify
+    unproven = sum(not block.report.proven for block in blocks) if exact else 0
     if unproven:
         found.append(
             f"{unproven} of {len(blocks)} blocks are not proven within the gap: raise the time limit"

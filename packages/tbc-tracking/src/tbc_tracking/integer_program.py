@@ -1,8 +1,9 @@
 r"""The tracking program as one sparse matrix: what every exact backend is given, built in bulk.
 
-Columns, in this order: x (candidates), f (edges), z (corners, only when turns cost), u- and u+ (windows).
-Rows: in_v - x_v <= 0; out_v - x_v <= 0; with turns the corners' flow; W^T x + u- - u+ = n. Windows that no
-candidate reaches are constants and go into `offset`.
+Columns, in this order: x (candidates), f (edges), z (corners, only when turns cost), u- and u+ (windows), and a
+last one that is always 1. Rows: in_v - x_v <= 0; out_v - x_v <= 0; with turns the corners' flow;
+W^T x + u- - u+ = n. Windows that no candidate reaches are constants: the last column pays for them, so that a
+solver measures its gap on the true objective.
 """
 
 from dataclasses import dataclass
@@ -18,18 +19,16 @@ from tbc_tracking.tracking_program import TrackingProgram
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerProgram:
-    """minimize cost . c + offset subject to lower <= A c <= upper, 0 <= c <= bound, some c integral."""
+    """minimize cost . c subject to lower <= A c <= upper, least <= c <= most, some c integral."""
 
     cost: NDArray[np.float64]
     matrix: csr_array
     """A, shape (rows, columns)."""
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
-    bound: NDArray[np.float64]
-    """Upper bound of each column; the lower bound is 0."""
+    least: NDArray[np.float64]
+    most: NDArray[np.float64]
     integral: NDArray[np.bool_]
-    offset: float
-    """Constant part of the objective."""
     candidates: int
     """Number of x columns."""
     corners: NDArray[np.int64]
@@ -46,18 +45,22 @@ def formulate(program: TrackingProgram) -> IntegerProgram:
     kept = np.flatnonzero(np.bincount(weights.indices, minlength=len(program.windows.counts)))
     counts = program.windows.counts
     corners = _corners(program) if program.turn > 0 else np.zeros((0, 2), np.int64)
-    columns = nodes + edges + len(corners) + 2 * len(kept)
+    columns = nodes + edges + len(corners) + 2 * len(kept) + 1
+    unreached = float(np.abs(np.delete(counts, kept)).sum())
     cost = np.concatenate(
         [
             program.node_cost + graph.entry + graph.exit,
             graph.cost - graph.entry[graph.target] - graph.exit[graph.source],
             _corner_costs(program, corners),
             np.full(2 * len(kept), program.penalty),
+            [program.constant + program.penalty * unreached],
         ]
     )
     flow, flow_rows = _flow_rows(program, corners, columns)
     count_rows = _count_rows(program.windows, kept, nodes + edges + len(corners), columns)
     slack = np.full(flow_rows, -np.inf)
+    most = np.ones(columns)
+    most[nodes + edges + len(corners) : -1] = np.inf
     integral = np.zeros(columns, np.bool_)
     integral[: nodes + (edges if len(corners) else 0)] = True
     return IntegerProgram(
@@ -65,9 +68,9 @@ def formulate(program: TrackingProgram) -> IntegerProgram:
         matrix=csr_array(vstack([flow, count_rows], format="csr")),
         lower=np.concatenate([slack, counts[kept]]),
         upper=np.concatenate([np.zeros(flow_rows), counts[kept]]),
-        bound=np.concatenate([np.ones(columns - 2 * len(kept)), np.full(2 * len(kept), np.inf)]),
+        least=np.append(np.zeros(columns - 1), 1.0),
+        most=most,
         integral=integral,
-        offset=program.penalty * float(np.abs(np.delete(counts, kept)).sum()),
         candidates=nodes,
         corners=corners,
         kept_windows=kept,
@@ -159,7 +162,14 @@ def column_values(
     )
     residual = residual[matrix.kept_windows]
     return np.concatenate(
-        [solution.chosen, edge_on, corner_on, np.maximum(residual, 0), np.maximum(-residual, 0)]
+        [
+            solution.chosen,
+            edge_on,
+            corner_on,
+            np.maximum(residual, 0),
+            np.maximum(-residual, 0),
+            [1],
+        ]
     ).astype(np.float64)
 
 
@@ -178,7 +188,7 @@ def read_solution(
         program: the instance.
         matrix: its matrix form.
         values: value of each column, x integral within the solver's tolerance.
-        bound: lower bound without the offset, or None.
+        bound: lower bound of the objective, or None.
         solver: name of the backend.
         gap: relative gap that was asked for.
     """
@@ -190,13 +200,14 @@ def read_solution(
     preceding = np.full(nodes, -1, np.int64)
     preceding[graph.target[edge_on]] = graph.source[edge_on]
     objective = program.objective(chosen, preceding)
-    total = None if bound is None else bound + matrix.offset
-    proven = total is not None and objective - total <= (gap + 1e-6) * abs(objective) + 1e-6
+    if bound is not None and not np.isfinite(bound):
+        bound = None
+    proven = bound is not None and objective - bound <= (gap + 1e-6) * abs(objective) + 1e-6
     return Solution(
         chosen=chosen,
         preceding=preceding,
         objective=objective,
-        bound=total,
+        bound=bound,
         solver=solver,
         proven=proven,
     )

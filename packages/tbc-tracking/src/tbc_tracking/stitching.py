@@ -135,7 +135,11 @@ def _renumber(tracks: Tracks, preceding: NDArray[np.int64]) -> Tracks:
         y=tracks.y,
         confidence=tracks.confidence,
         interpolated=tracks.interpolated,
+        width=tracks.width,
+        height=tracks.height,
         length=tracks.length,
+        pixel_size=tracks.pixel_size,
+        frame_interval=tracks.frame_interval,
     )
 
 
@@ -181,10 +185,17 @@ def _within_gap(
     return row, low[row] + rank
 
 
-def fill_gaps(tracks: Tracks) -> Tracks:
-    """Return the tracks with a flagged point on the straight line in every frame that a track skips."""
+def fill_gaps(tracks: Tracks, *, longest: int | None = None) -> Tracks:
+    """Return the tracks with a flagged point on the straight line in every frame that a track skips.
+
+    Args:
+        tracks: points with identities.
+        longest: frames between two points of a track beyond which the gap stays open; None fills all.
+    """
     preceding = preceding_points(tracks)
     after = np.flatnonzero(preceding >= 0)
+    if longest is not None:
+        after = after[tracks.frame[after] - tracks.frame[preceding[after]] <= longest]
     before = preceding[after]
     missing = tracks.frame[after] - tracks.frame[before] - 1
     link = np.repeat(np.arange(len(after)), missing)
@@ -204,6 +215,8 @@ def fill_gaps(tracks: Tracks) -> Tracks:
         y=along(tracks.y),
         confidence=along(tracks.confidence),
         interpolated=np.concatenate([tracks.interpolated, np.ones(len(link), np.bool_)]),
+        width=along(tracks.width),
+        height=along(tracks.height),
         length=tracks.length,
         parents=tracks.parents,
         pixel_size=tracks.pixel_size,

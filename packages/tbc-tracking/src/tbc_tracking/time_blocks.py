@@ -191,6 +191,7 @@ class BlockSolver:
             node_cost=node_cost,
             penalty=flow.count / windows.coverage,
             turn=flow.turn,
+            constant=-float(np.minimum(graph.entry, 0).sum() + np.minimum(graph.exit, 0).sum()),
         )
         return program, windows
 
@@ -329,7 +330,7 @@ def _strongest(
         :LOOK_HERE_PER_BLOCK
     ]
     order = order[inside[order] & (np.abs(residual[order]) >= LOOK_HERE_SHARE)]
-    half = (np.diff(np.unique(windows.left))[:1] if len(windows.left) else np.zeros(1)).sum() / 2
+    half = (windows.extent - 1) / 2
     x = np.clip(windows.left[order] + half, 0, shape[1] - 1)
     y = np.clip(windows.top[order] + half, 0, shape[0] - 1)
     return np.stack([windows.frame[order] + origin, x, y, residual[order]], axis=1).astype(

@@ -36,10 +36,12 @@ class TrackingProgram:
     """lambda: cost of one unit of residual in one window."""
     turn: float
     """Cost of a change of velocity of one sigma per frame."""
+    constant: float = 0.0
+    """What is paid anyway: the open ends of settled tracks, until somebody goes on from them."""
 
     def empty_cost(self) -> float:
         """Return the objective of no tracks at all: every count is unexplained."""
-        return self.penalty * float(np.abs(self.windows.counts).sum())
+        return self.constant + self.penalty * float(np.abs(self.windows.counts).sum())
 
     def objective(self, chosen: NDArray[np.bool_], preceding: NDArray[np.int64]) -> float:
         """Return the objective of a set of tracks.
@@ -55,7 +57,8 @@ class TrackingProgram:
         nodes = np.flatnonzero(chosen)
         linked = nodes[preceding[nodes] >= 0]
         ended = np.setdiff1d(nodes, preceding[linked])
-        total = self.penalty * float(np.abs(residual).sum()) + float(self.node_cost[nodes].sum())
+        total = self.constant + self.penalty * float(np.abs(residual).sum())
+        total += float(self.node_cost[nodes].sum())
         total += float(
             self.graph.entry[np.setdiff1d(nodes, linked)].sum() + self.graph.exit[ended].sum()
         )

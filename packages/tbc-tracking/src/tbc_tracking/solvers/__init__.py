@@ -1,6 +1,7 @@
 """Solvers of the tracking program: path search and the exact backends, behind one function."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 
 from tbc_tracking.config import SolverConfig
@@ -36,28 +37,42 @@ def solve_program(program: TrackingProgram, config: SolverConfig, *, seed: int =
     if config.solver == "paths":
         return certify(program, start, config) if config.certify else start
     if not len(program.candidates):
-        return start
+        return _proven_empty(start)
     return _backend(config.solver)(program, config, start if config.warm_start else None) or start
 
 
 def certify(program: TrackingProgram, solution: Solution, config: SolverConfig) -> Solution:
     """Let HiGHS look for a bound (and a better solution) from the given one."""
+    if not len(program.candidates):
+        return _proven_empty(solution)
     from tbc_tracking.solvers.highs import solve_with_highs
 
     return solve_with_highs(program, config, solution) or solution
+
+
+def _proven_empty(solution: Solution) -> Solution:
+    """Return the solution of a program without candidates: nothing else is possible."""
+    return replace(solution, bound=solution.objective, proven=True)
 
 
 def _check(program: TrackingProgram, config: SolverConfig) -> None:
     installed = available_solvers()
     if config.solver not in installed:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {config.solver!r}")
-    if not installed[config.solver]:
-        library = MODULES[config.solver]
+    if config.solver == "paths" and program.windows.depth > 1:
         raise ValueError(
-            f"solver {config.solver} needs {library}, which is not installed: pip install {library}"
+            f"path search needs windows one frame deep, got depth {program.windows.depth}: "
+            "set the depth to 1 or choose an exact solver such as `highs`"
         )
+    for name in (config.solver, "highs" if config.certify else config.solver):
+        if not installed[name]:
+            library = "highspy" if name == "pulp-highs" and installed["pulp-cbc"] else MODULES[name]
+            raise ValueError(
+                f"solver {name} needs {library}, which is not installed: pip install {library}"
+            )
     nonzeros = program.windows.weights.nnz + 4 * len(program.graph)
-    if config.solver != "paths" and nonzeros > config.nonzero_limit:
+    exact = config.solver != "paths" or config.certify
+    if exact and nonzeros > config.nonzero_limit:
         raise ValueError(
             f"the program has about {nonzeros:,} nonzeros, more than nonzero_limit = {config.nonzero_limit:,}: "
             "use smaller time blocks (block_frames), a larger window stride, or the solver `paths`"

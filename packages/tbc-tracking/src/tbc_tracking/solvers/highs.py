@@ -37,28 +37,23 @@ def solve_with_highs(
         values = highspy.HighsSolution()
         values.col_value = column_values(program, matrix, start).tolist()
         highs.setSolution(values)
-    highs.run()
+    if highs.run() == highspy.HighsStatus.kError:
+        # HiGHS keeps one pool of threads per process and refuses another number of them.
+        highs.resetGlobalScheduler(True)
+        highs.run()
     info = highs.getInfo()
     if info.primal_solution_status != int(highspy.SolutionStatus.kSolutionStatusFeasible):
         return None
     values = np.array(highs.getSolution().col_value)
     bound = float(info.mip_dual_bound)
-    return read_solution(
-        program,
-        matrix,
-        values,
-        bound=bound if np.isfinite(bound) else None,
-        solver="highs",
-        gap=config.gap,
-    )
+    return read_solution(program, matrix, values, bound=bound, solver="highs", gap=config.gap)
 
 
 def _model(matrix: IntegerProgram) -> highspy.HighsLp:
     model = highspy.HighsLp()
     model.num_col_, model.num_row_ = len(matrix.cost), len(matrix.lower)
     model.col_cost_ = matrix.cost
-    model.col_lower_ = np.zeros(len(matrix.cost))
-    model.col_upper_ = matrix.bound
+    model.col_lower_, model.col_upper_ = matrix.least, matrix.most
     model.row_lower_, model.row_upper_ = matrix.lower, matrix.upper
     model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     model.a_matrix_.start_ = matrix.matrix.indptr  # pyright: ignore[reportAttributeAccessIssue]

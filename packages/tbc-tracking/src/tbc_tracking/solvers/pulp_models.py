@@ -48,8 +48,12 @@ def build_model(matrix: IntegerProgram) -> tuple[pulp.LpProblem, list[pulp.LpVar
     model = pulp.LpProblem("tracking_by_counting", pulp.LpMinimize)
     kinds = (pulp.LpContinuous, pulp.LpInteger)
     columns = [
-        pulp.LpVariable(f"c{k}", 0, None if np.isinf(bound) else float(bound), kinds[int(integral)])
-        for k, (bound, integral) in enumerate(zip(matrix.bound, matrix.integral, strict=True))
+        pulp.LpVariable(
+            f"c{k}", float(least), None if np.isinf(most) else float(most), kinds[int(integral)]
+        )
+        for k, (least, most, integral) in enumerate(
+            zip(matrix.least, matrix.most, matrix.integral, strict=True)
+        )
     ]
     model.setObjective(
         pulp.LpAffineExpression(list(zip(columns, matrix.cost.tolist(), strict=True)))
@@ -84,11 +88,10 @@ def _solve(
     if model.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
         return None
     values = np.array([column.value() or 0.0 for column in columns])
-    # PuLP hands no bound back; an optimal status means that the solver's own gap was reached.
+    # PuLP hands no bound back; an optimal status means that the solver's own gap was reached. CBC measures it
+    # on the larger of objective and bound.
     reached = model.status == pulp.LpStatusOptimal and model.sol_status == pulp.LpSolutionOptimal
-    bound = (
-        float(matrix.cost @ values) * (1 - config.gap) - matrix.offset * config.gap
-        if reached
-        else None
-    )
+    objective = float(matrix.cost @ values)
+    lowest = objective * (1 - config.gap) if objective >= 0 else objective / (1 - config.gap)
+    bound = lowest if reached else None
     return read_solution(program, matrix, values, bound=bound, solver=name, gap=config.gap)

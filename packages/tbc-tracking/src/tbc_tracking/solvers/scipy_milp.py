@@ -17,7 +17,7 @@ def solve_with_scipy(
     result = milp(
         matrix.cost,
         integrality=matrix.integral.astype(int),
-        bounds=Bounds(0.0, matrix.bound),  # pyright: ignore[reportArgumentType]
+        bounds=Bounds(matrix.least, matrix.most),  # pyright: ignore[reportArgumentType]
         constraints=LinearConstraint(
             matrix.matrix,
             matrix.lower,  # pyright: ignore[reportArgumentType]
