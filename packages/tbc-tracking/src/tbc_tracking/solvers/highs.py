@@ -1,5 +1,7 @@
 """HiGHS through highspy: the sparse matrix is handed over whole, and a known solution starts the search."""
 
+from pathlib import Path
+
 import highspy
 import numpy as np
 
@@ -7,6 +9,8 @@ from tbc_tracking.config import SolverConfig
 from tbc_tracking.integer_program import IntegerProgram, column_values, formulate, read_solution
 from tbc_tracking.solution import Solution
 from tbc_tracking.tracking_program import TrackingProgram
+from tenfold_shared.errors import UserError
+from tenfold_shared.files import atomic_path
 
 
 def solve_with_highs(
@@ -47,6 +51,20 @@ def solve_with_highs(
     values = np.array(highs.getSolution().col_value)
     bound = float(info.mip_dual_bound)
     return read_solution(program, matrix, values, bound=bound, solver="highs", gap=config.gap)
+
+
+def write_mps(matrix: IntegerProgram, path: Path) -> None:
+    """Write a program as an MPS file, atomically; its constant part is left out.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    highs.passModel(_model(matrix))
+    with atomic_path(path) as temporary:
+        if highs.writeModel(str(temporary)) == highspy.HighsStatus.kError:
+            raise UserError(f"{path} cannot be written; check the folder and the disk.")
 
 
 def _model(matrix: IntegerProgram) -> highspy.HighsLp:
