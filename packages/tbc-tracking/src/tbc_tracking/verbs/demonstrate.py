@@ -1,0 +1,25 @@
+"""`demo`: the method beside its baseline, on what the package ships."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tbc_tracking.verbs.refusals import refuses
+from tenfold_shared.commands import Options, emit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Options):
+    """Settings of `demo`."""
+
+
+@refuses
+def demo(config: Demo) -> None:
+    """Track real colloids and a simulated crowd, beside peaks + Hungarian on the same maps.
+
+    --out is a folder (default: demo) for the pictures. The column `value` is tracking by counting,
+    `reference` the baseline.
+    """
+    from tbc_tracking.demo import run_demo
+
+    out = config.out or Path("demo")
+    emit(run_demo(out, seed=config.seed, device=config.device), json=config.json)
