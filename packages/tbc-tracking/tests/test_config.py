@@ -1,0 +1,86 @@
+"""Settings of tracking refuse what cannot work, naming rule and value."""
+
+import dataclasses
+
+import pytest
+
+from tbc_tracking.config import (
+    CandidateConfig,
+    FlowConfig,
+    LinkConfig,
+    SearchConfig,
+    SolverConfig,
+    TrackConfig,
+    WindowConfig,
+    paper_preset,
+)
+
+REFUSED = [
+    (CandidateConfig, {"iterations": 0}, "iterations must be at least 1, got 0"),
+    (CandidateConfig, {"peak_mass": 0.0}, "peak_mass must be positive"),
+    (CandidateConfig, {"copy_frames": -1}, "copy_frames must not be negative"),
+    (CandidateConfig, {"copy_density": 0.0}, "copy_density must be positive"),
+    (CandidateConfig, {"copy_separation": 0.0}, "copy_separation must be positive"),
+    (WindowConfig, {"kind": "soft"}, "must be kernel or hard, got 'soft'"),
+    (WindowConfig, {"extent": 0.0}, "extent must be positive"),
+    (WindowConfig, {"pixels": 0}, "pixels must be at least 1"),
+    (WindowConfig, {"stride": 1.2}, "got 1.2: a larger one leaves pixels uncovered"),
+    (WindowConfig, {"stride": 0.0}, "stride must be in"),
+    (WindowConfig, {"depth": 0}, "depth must be at least 1"),
+    *(
+        (FlowConfig, {name: -0.1}, f"{name} must be a finite cost of at least 0, got -0.1")
+        for name in ("density", "presence", "move", "turn", "entry", "exit", "border_entry", "gap")
+    ),
+    (FlowConfig, {"move": float("nan")}, "move must be a finite cost"),
+    (FlowConfig, {"entry": float("inf")}, "entry must be a finite cost"),
+    (FlowConfig, {"count": 0.0}, "count must be positive"),
+    (FlowConfig, {"reach": 0.0}, "reach must be positive, got 0.0"),
+    (FlowConfig, {"reach": -1.0}, "reach must be positive, got -1.0"),
+    (FlowConfig, {"gap_frames": -1}, "gap_frames must not be negative"),
+    (FlowConfig, {"division": -1.0}, "division must not be negative"),
+    (SearchConfig, {"rounds": -1}, "rounds must not be negative"),
+    (SearchConfig, {"trials": -0.5}, "trials must not be negative"),
+    (LinkConfig, {"relink_passes": -1}, "relink_passes must not be negative"),
+    (LinkConfig, {"velocity_frames": 0}, "velocity_frames must be at least 1"),
+    (LinkConfig, {"reach": 0.0}, "reach must be positive"),
+    (LinkConfig, {"inertia": 1.5}, r"inertia must be in \[0, 1\], got 1.5"),
+    (LinkConfig, {"stitch_frames": -1}, "stitch_frames must not be negative"),
+    (LinkConfig, {"stitch_reach": 0.0}, "stitch_reach must be positive"),
+    (SolverConfig, {"gap": -0.1}, r"gap must be in \[0, 1\), got -0.1"),
+    (SolverConfig, {"gap": 1.0}, r"gap must be in \[0, 1\)"),
+    (SolverConfig, {"time_limit": 0.0}, "time_limit must be positive"),
+    (SolverConfig, {"threads": 0}, "threads must be at least 1"),
+    (SolverConfig, {"nonzero_limit": 0}, "nonzero_limit must be positive"),
+    (TrackConfig, {"refine_steps": -1}, "refine_steps must not be negative"),
+    (TrackConfig, {"block_frames": 0}, "block_frames must be at least 1"),
+    (TrackConfig, {"overlap_frames": -1}, "overlap_frames must not be negative"),
+    (
+        TrackConfig,
+        {"windows": WindowConfig(depth=3), "block_frames": 2},
+        "blocks of 2 frames hold no window of depth 3: raise block_frames",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "sentence"), REFUSED)
+def test_impossible_settings_are_refused(kind, given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        kind(**given)
+
+
+def test_every_setting_of_a_number_is_refused_somewhere():
+    for kind in (CandidateConfig, FlowConfig, LinkConfig, SearchConfig):
+        named = {name for k, given, _ in REFUSED if k is kind for name in given}
+        missing = {f.name for f in dataclasses.fields(kind)} - named
+        assert missing <= {"border"}, kind
+
+
+def test_the_preset_of_the_paper_has_its_form():
+    config = paper_preset()
+    assert (config.windows.kind, config.windows.depth) == ("hard", 3)
+    assert config.windows.extent >= 4.5
+    assert config.flow.gap_frames == 0
+    assert config.flow.turn == 0
+    assert config.solver.solver != "paths"
+    assert config.links.relink_passes == 0
+    assert config.links.stitch_frames < 2
