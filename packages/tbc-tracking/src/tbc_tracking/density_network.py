@@ -52,6 +52,11 @@ class NetworkDescription:
     data: Mapping[str, Any] = field(default_factory=dict)
     """What it was trained on and how well it counts there, for the reader."""
 
+    def __post_init__(self) -> None:
+        """Check what maps are divided by."""
+        if not 0 < self.target_scale < float("inf"):
+            raise ValueError(f"target_scale must be positive, got {self.target_scale}")
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "NetworkDescription":
         """Return the description that `asdict` turned into JSON values.
@@ -126,7 +131,7 @@ class DensityNetwork:
                 description.kind, channels=description.inputs.channels, widths=description.widths
             )
             matches = module.stride == description.stride
-        except (KeyError, TypeError, ValueError, StopIteration) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} describes no density network; train it again.") from error
         if not matches:
             raise UserError(

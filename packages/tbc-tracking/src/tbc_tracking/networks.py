@@ -16,8 +16,11 @@ MCNN_COLUMNS = (
 )
 """(channels, kernel) of each layer of the large, medium and small column (Zhang et al., CVPR 2016)."""
 
-_SHARPNESS = 4.0
+_SHARPNESS = 10.0
 """Of the softplus at the output, where the peak of one object is 1 to 4."""
+
+_DEEPEST, _WIDEST = 8, 2048
+"""Limits of a U-Net: beyond them lies a damaged file, not a network."""
 
 
 def build_network(kind: NetworkKind, *, channels: int, widths: tuple[int, ...]) -> nn.Module:
@@ -27,15 +30,25 @@ def build_network(kind: NetworkKind, *, channels: int, widths: tuple[int, ...]) 
         kind: `unet` or `mcnn`.
         channels: of the input.
         widths: channels of the U-Net per level; MCNN has its own table.
+
+    Raises:
+        ValueError: if there is no such network.
     """
+    if kind not in ("unet", "mcnn"):
+        raise ValueError(f"kind must be unet or mcnn, got {kind!r}")
+    if not 2 <= len(widths) <= _DEEPEST or not all(1 <= width <= _WIDEST for width in widths):
+        raise ValueError(
+            f"widths must be 2 to {_DEEPEST} numbers of 1 to {_WIDEST} channels, got {widths}"
+        )
     return UNet(channels, widths=widths) if kind == "unet" else MCNN(channels)
 
 
 class UNet(nn.Module):
     """Encoder and decoder with skips (Ronneberger et al., 2015); the map has half of the input's size.
 
-    Half is enough: an object is several pixels wide, and the decoder saves its dearest level. GroupNorm,
-    because batches are small.
+    Half is enough: an object is several pixels wide, and the decoder saves its dearest level. BatchNorm,
+    because GroupNorm measures each picture by itself: trained on crops, it counts wrongly on whole frames
+    (by 3 of 6 people on PETS 2009).
     """
 
     stride = 2
@@ -89,14 +102,13 @@ class MCNN(nn.Module):
 
 
 def _double_convolution(before: int, after: int) -> nn.Sequential:
-    """Return twice: 3x3 convolution, GroupNorm, ReLU."""
-    groups = next(count for count in (8, 5, 4, 3, 2, 1) if after % count == 0 and after > count)
+    """Return twice: 3x3 convolution, BatchNorm, ReLU."""
     return nn.Sequential(
         nn.Conv2d(before, after, 3, padding=1, bias=False),
-        nn.GroupNorm(groups, after),
+        nn.BatchNorm2d(after),
         nn.ReLU(inplace=True),
         nn.Conv2d(after, after, 3, padding=1, bias=False),
-        nn.GroupNorm(groups, after),
+        nn.BatchNorm2d(after),
         nn.ReLU(inplace=True),
     )
 
@@ -116,7 +128,7 @@ def _output_layer(channels: int) -> nn.Conv2d:
     """Return a 1x1 convolution to one map that begins with almost nobody in it."""
     layer = nn.Conv2d(channels, 1, 1)
     assert layer.bias is not None
-    nn.init.constant_(layer.bias, -1.0)
+    nn.init.constant_(layer.bias, -0.3)
     return layer
 
 

@@ -28,7 +28,7 @@ from tbc_tracking.tracks import Tracks
 from tbc_tracking.training_config import TrainingConfig
 from tbc_tracking.validation import DensityScores, predict_pairs, score_pairs
 from tenfold_shared.devices import autocast, choose_device, compile_module, unwrap_module
-from tenfold_shared.distributed import current_world, start, stop, wrap
+from tenfold_shared.distributed import current_world, start, stop, synchronize_batchnorm, wrap
 from tenfold_shared.errors import UserError
 from tenfold_shared.runs import RunFolder
 
@@ -126,9 +126,12 @@ def follow_average(average: nn.Module, network: nn.Module, *, step: int, decay: 
     The first steps count less, so that the random beginning is forgotten.
     """
     share = 1 - min(decay, (1 + step) / (10 + step))
-    pairs = zip(average.parameters(), unwrap_module(network).parameters(), strict=True)
-    for kept, current in pairs:
-        kept.lerp_(current, share)
+    latest = unwrap_module(network).state_dict()
+    for name, kept in average.state_dict().items():
+        if kept.is_floating_point():  # weights, and the statistics that belong to them
+            kept.lerp_(latest[name], share)
+        else:
+            kept.copy_(latest[name])
 
 
 def cycle_rate(step: int, *, steps: int, peak: float) -> float:
@@ -157,6 +160,8 @@ class _Training:
         module = build_network(
             config.network, channels=data.inputs.channels, widths=config.widths
         ).to(device)
+        if current_world().size > 1:
+            module = synchronize_batchnorm(module)
         self.average = copy.deepcopy(module)
         self.module = module
         self.network = compile_module(wrap(module, device), enabled=config.compile)

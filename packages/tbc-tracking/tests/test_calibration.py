@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+
+from tbc_tracking.calibration import Calibration, fit_calibration
+from tenfold_shared.seeds import numpy_stream
+
+
+def _pairs(true: Calibration):
+    """Targets, and the maps of a network that is wrong by exactly the inverse of `true`."""
+    random = numpy_stream(0, "maps")
+    for _ in range(3):
+        target = random.random((12, 9)).astype(np.float32)
+        factors = true.scale + true.slope * np.arange(12)[:, None]
+        yield (target / factors).astype(np.float32), target
+
+
+def _sums(calibration, pairs):
+    total = 0.0
+    for maps, target in pairs:
+        corrected = torch.from_numpy(maps) * calibration.factors(torch.from_numpy(maps))
+        total += float(corrected.sum()) - float(target.sum())
+    return total
+
+
+@pytest.mark.parametrize("kind", ["scale", "rows"])
+def test_calibrated_maps_sum_to_the_counts(kind):
+    pairs = list(_pairs(Calibration(scale=0.8, slope=0.05)))
+    assert abs(_sums(Calibration(), pairs)) > 1, "test invalid"
+    assert _sums(fit_calibration(kind, pairs), pairs) == pytest.approx(0, abs=1e-2)
+
+
+def test_a_factor_that_grows_with_the_row_is_recovered():
+    calibration = fit_calibration("rows", _pairs(Calibration(scale=0.8, slope=0.05)))
+    # the first moments agree exactly for a linear error of the targets' own rows only in the mean
+    assert calibration.scale == pytest.approx(0.8, abs=0.1)
+    assert calibration.slope == pytest.approx(0.05, abs=0.02)
+
+
+def test_none_and_empty_maps_stay_neutral():
+    pairs = list(_pairs(Calibration(scale=0.5)))
+    assert fit_calibration("none", pairs) == Calibration()
+    assert fit_calibration("scale", []) == Calibration()
+    empty = [(np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32))]
+    assert fit_calibration("rows", empty) == Calibration()
+
+
+def test_factors_stay_within_limits():
+    factors = Calibration(scale=1, slope=1).factors(torch.zeros(2, 40, 3))
+    assert factors.shape == (40, 1)
+    assert float(factors.max()) == 2
+
+
+def test_one_row_of_objects_falls_back_to_one_factor():
+    maps, target = np.zeros((6, 5), np.float32), np.zeros((6, 5), np.float32)
+    maps[3], target[3] = 1, 1.5
+    assert fit_calibration("rows", [(maps, target)]) == Calibration(scale=1.5)

@@ -1,0 +1,68 @@
+import ast
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import tbc_tracking.training_config
+from tbc_tracking.training_config import TrainingConfig, parse_blocks, refuse_overlap
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("network", "resnet"),
+        ("background", "mean"),
+        ("steps", 0),
+        ("batch", 0),
+        ("crop", 7),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("sigma", -1.0),
+        ("average", 1.0),
+        ("contrast", 1.5),
+        ("widths", (8,)),
+        ("sigma_minimum", 9.0),
+        ("fit", ("0-100",)),
+        ("fit", ("100:100",)),
+        ("precision", "fp16"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=r"must|written"):
+        TrainingConfig(**{field: value})
+
+
+def test_overlay_needs_a_background():
+    TrainingConfig(overlay=0.5)
+    with pytest.raises(ValueError, match="overlay"):
+        TrainingConfig(overlay=0.5, background="none")
+
+
+def test_blocks_are_parsed_and_sorted():
+    assert parse_blocks(("200:300", "0:100")) == ((0, 100), (200, 300))
+
+
+def test_fit_and_validation_must_not_overlap():
+    refuse_overlap(((0, 100), (200, 300)), ((100, 200),))
+    with pytest.raises(ValueError, match="share frames"):
+        TrainingConfig(fit=("0:100",), validate=("99:120",))
+
+
+def test_every_setting_is_documented():
+    tree = ast.parse(Path(tbc_tracking.training_config.__file__).read_text())
+    body = next(
+        node.body
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "TrainingConfig"
+    )
+    for field, following in pairwise(body):
+        if isinstance(field, ast.AnnAssign):
+            assert isinstance(following, ast.Expr), ast.unparse(field)
+
+
+def test_settings_do_not_need_torch():
+    code = "import sys, tbc_tracking.training_config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
