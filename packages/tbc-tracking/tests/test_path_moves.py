@@ -1,0 +1,95 @@
+"""Moves of the path search: what they say they changed is what changed, and what does not pay is put back."""
+
+import numpy as np
+import pytest
+from test_path_kernels import (
+    VARIANTS,
+    assert_consistent,
+    objective_in,
+    random_states,
+    state_of,
+    tracks_in,
+)
+from tiny_programs import candidates_at, render, tiny_program
+
+from tbc_tracking.config import FlowConfig, WindowConfig
+from tbc_tracking.path_moves import exchange_tails, reroute, search
+from tbc_tracking.tracking_program import build_program
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_exchanged_tails_change_the_objective_as_they_say(name):
+    moved = 0
+    for program, problem, state in random_states(name, number=25):
+        used = state.used.copy()
+        before = objective_in(program, state)
+        change = exchange_tails(problem, state)
+        assert objective_in(program, state) - before == pytest.approx(change, abs=1e-8)
+        assert change <= 0
+        np.testing.assert_array_equal(state.used, used)
+        moved += change < -1e-6
+    assert moved >= 3
+
+
+def test_crossed_links_are_uncrossed():
+    points = [(t, x, y) for t in range(4) for x, y in ((6.0, 5.0), (6.0, 7.0))]
+    program = build_program(
+        render(points, frames=4),
+        candidates_at(points),
+        windows=WindowConfig(pixels=3, stride=0.7),
+        flow=FlowConfig(move=0.1, reach=3.0, gap_frames=0, density=0.0),
+    )
+    crossed = np.array([-1, -1, 0, 1, 3, 2, 4, 5])
+    straight = np.array([-1, -1, 0, 1, 2, 3, 4, 5])
+    everything = np.ones(8, bool)
+    assert program.objective(everything, crossed) > program.objective(everything, straight) + 0.1
+    problem, state = state_of(program, everything, crossed)
+    exchange_tails(problem, state)
+    np.testing.assert_array_equal(tracks_in(state)[1], straight)
+
+
+@pytest.mark.parametrize("shaken", [False, True])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_rerouting_pays_or_leaves_everything_as_it_was(name, shaken):
+    random = np.random.default_rng(1)
+    paid = kept = 0
+    for program, problem, state in random_states(name):
+        starts, nodes = program.candidates.starts, len(state.used)
+        plain = np.zeros(nodes)
+        for _ in range(10):
+            used, preceding = tracks_in(state)
+            firsts = random.permutation(np.flatnonzero(used & (preceding < 0)))
+            if not len(firsts):
+                break
+            second = firsts[1] if len(firsts) > 1 and random.random() < 0.5 else -1
+            before = objective_in(program, state)
+            jitter = random.normal(0, 0.3, nodes) if shaken else plain
+            memory = np.empty(2 * nodes + 4, np.int64)
+            change = reroute(
+                problem, state, firsts[0], second, starts, jitter, shaken, plain, memory
+            )
+            assert change <= 0
+            assert objective_in(program, state) - before == pytest.approx(change, abs=1e-8)
+            assert_consistent(program, state)
+            paid += change < 0
+            if change == 0:
+                kept += 1
+                np.testing.assert_array_equal(tracks_in(state)[0], used)
+                np.testing.assert_array_equal(tracks_in(state)[1], preceding)
+    assert paid
+    assert kept
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_search_knows_its_objective(name):
+    for seed in range(3):
+        program = tiny_program(seed, objects=4, frames=7, decoys=2, limit=60, **VARIANTS[name])
+        nodes = len(program.candidates)
+        nothing = np.zeros(nodes, bool)
+        problem, state = state_of(program, nothing, np.full(nodes, -1))
+        change = search(problem, state, program.candidates.starts, 100, 3, seed)
+        assert program.empty_cost() + change == pytest.approx(
+            objective_in(program, state), abs=1e-7
+        )
+        assert change < -1
+        assert_consistent(program, state)
