@@ -38,14 +38,14 @@ def main(work: Path) -> None:
     reference = read_tracks(folder / "silver.csv", size=frames.size, length=frames.length)
     write_crop(list(frames), reference)
     config = TrainingConfig(
-        widths=(8, 16, 24),
+        widths=(8, 16, 32),
         background="none",
         normalization="training",
         fit=("0:32",),
         validate=("32:40",),
         ignore=write_mask(work / "ignore.png", frames.size),
         sigma=1.3,
-        steps=1500,
+        steps=2000,
         crop=96,
         flips="both",
         average=0.99,

@@ -48,14 +48,17 @@ class Count(Options):
 def count(config: Count) -> None:
     """Count tracks in the frame, in regions and across lines, per interval of time.
 
-    --out also writes the table as CSV.
+    --out also writes the table as CSV (counts.csv in a folder).
     """
     from tbc_tracking.formats import read_tracks
 
     lines = [_points(text, least=2, most=2) for text in config.lines]
     regions = [_points(text, least=3, most=1000) for text in config.regions]
-    if config.out is not None and config.out.suffix.lower() != ".csv":
-        raise ValueError(f"the table must end in .csv, got {config.out.name!r}")
+    out = config.out
+    if out is not None and out.suffix.lower() != ".csv":
+        if out.suffix and not out.is_dir():
+            raise ValueError(f"the table must end in .csv, or go into a folder, got {out.name!r}")
+        out = out / "counts.csv"
     tracks = read_tracks(
         config.tracks, frame_interval=config.frame_interval, pixel_size=config.pixel_size
     )
@@ -64,8 +67,8 @@ def count(config: Count) -> None:
         rows += _region(f"region {text}", tracks, corners, config.interval)
     for text, ends in zip(config.lines, lines, strict=True):
         rows += _line(f"line {text}", tracks, ends, config.interval)
-    if config.out is not None:
-        write_rows(config.out, COLUMNS, rows)
+    if out is not None:
+        write_rows(out, COLUMNS, rows)
     emit(rows, json=config.json)
 
 

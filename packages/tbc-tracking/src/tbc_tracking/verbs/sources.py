@@ -1,6 +1,6 @@
 """What is tracked: density maps from a file, or those that a network makes of a video."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -73,7 +73,7 @@ class NetworkMaps:
     seed: int
     """Of the sample for the background."""
 
-    def __iter__(self) -> "Iterable[NDArray[np.float32]]":
+    def __iter__(self) -> "Iterator[NDArray[np.float32]]":
         """Yield the map of each frame."""
         return self.network.predict(self.frames, seed=self.seed)
 
