@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_programs import objective_by_hand, tiny_program
+from test_tracking_program import random_solution
+from tiny_programs import cheapest_links, objective_by_hand, tiny_program
 
 from tbc_tracking.config import FlowConfig, SearchConfig, SolverConfig, WindowConfig
-from tbc_tracking.path_search import search_paths
+from tbc_tracking.path_search import best_links, search_paths
 from tbc_tracking.solvers import solve_program
 from tbc_tracking.tracking_program import build_program
 
@@ -47,6 +48,29 @@ def test_searching_longer_is_never_worse_by_much_and_pays_in_the_sum():
     assert costs[0] > costs[2] + 1e-6
     assert costs[0] >= costs[1] - 1e-9
     assert costs[1] >= costs[2] - 1e-9
+
+
+def test_the_chosen_candidates_are_linked_as_well_as_can_be():
+    improved = 0
+    for seed in range(5):
+        program = tiny_program(seed, objects=3, frames=4, decoys=1, limit=9, gap_frames=1)
+        random = np.random.default_rng(seed)
+        chosen, preceding = random_solution(program, random)
+        incoming = [
+            [
+                (int(program.graph.source[k]), program.graph.cost[k])
+                for k in range(program.graph.pointers[v], program.graph.pointers[v + 1])
+            ]
+            for v in range(len(chosen))
+        ]
+        ends = cheapest_links(program, np.flatnonzero(chosen), incoming, {})
+        nobody = np.full(len(chosen), -1)
+        alone = program.graph.entry[chosen].sum() + program.graph.exit[chosen].sum()
+        expected = program.objective(chosen, nobody) - alone + ends
+        linked = program.objective(chosen, best_links(program, chosen))
+        assert linked == pytest.approx(expected, abs=1e-9)
+        improved += linked < program.objective(chosen, preceding) - 1e-6
+    assert improved
 
 
 def test_the_same_seed_gives_the_same_tracks():

@@ -133,18 +133,20 @@ def best_by_force(program):
     for row in np.argsort(least):
         if least[row] >= best:
             break
-        best = min(best, base[row] + _best_links(program, np.flatnonzero(sets[row]), incoming, {}))
+        best = min(
+            best, base[row] + cheapest_links(program, np.flatnonzero(sets[row]), incoming, {})
+        )
     return float(best)
 
 
-def _best_links(program, chosen, incoming, preceding):
+def cheapest_links(program, chosen, incoming, preceding):
     """Return the least cost of entries, exits, links and turns over all ways to link the chosen nodes."""
     done = len(preceding)
     if done == len(chosen):
         followed = set(preceding.values())
         return sum(program.graph.exit[v] for v in chosen if int(v) not in followed)
     node = int(chosen[done])
-    best = program.graph.entry[node] + _best_links(
+    best = program.graph.entry[node] + cheapest_links(
         program, chosen, incoming, {**preceding, node: -1}
     )
     taken = set(preceding.values())
@@ -152,6 +154,6 @@ def _best_links(program, chosen, incoming, preceding):
         if source in preceding and source not in taken:
             if preceding[source] >= 0 and program.turn:
                 cost = cost + turn_by_hand(program, preceding[source], source, node)
-            rest = _best_links(program, chosen, incoming, {**preceding, node: source})
+            rest = cheapest_links(program, chosen, incoming, {**preceding, node: source})
             best = min(best, cost + rest)
     return best

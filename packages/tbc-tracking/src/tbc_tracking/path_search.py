@@ -4,14 +4,16 @@ With windows one frame deep a track uses one candidate per frame, so adding a tr
 sum of terms of its candidates and edges: the best track given all others is one shortest path over the
 time-ordered graph, found in O(edges). Tracks are added while that pays; then single tracks and pairs that
 share windows are taken away and the best ones are added again, and tails are exchanged; only improvements are
-kept. The result has no bound of its own.
+kept. At last one assignment links what was chosen. The result has no bound of its own.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tbc_tracking.config import SearchConfig
 from tbc_tracking.path_kernels import Problem, State, update_marginal
 from tbc_tracking.path_moves import search
+from tbc_tracking.point_matching import heaviest_matching
 from tbc_tracking.solution import Solution
 from tbc_tracking.tracking_program import TrackingProgram
 
@@ -36,6 +38,8 @@ def search_paths(program: TrackingProgram, config: SearchConfig, *, seed: int = 
         trials = int(config.trials * nodes)
         search(problem, state, program.candidates.starts, trials, config.rounds, seed)
     preceding = np.where(state.used, state.preceding, -1)
+    if program.turn == 0:
+        preceding = best_links(program, state.used)
     return Solution(
         chosen=state.used,
         preceding=preceding,
@@ -44,6 +48,26 @@ def search_paths(program: TrackingProgram, config: SearchConfig, *, seed: int = 
         solver="paths",
         proven=False,
     )
+
+
+def best_links(program: TrackingProgram, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the cheapest links between chosen candidates, gaps included: one assignment, exact without turns.
+
+    Args:
+        program: the instance, of which turns are ignored.
+        chosen: x, shape (candidates,).
+
+    Returns:
+        The candidate before each one on its track, -1 where a track begins, shape (candidates,).
+    """
+    graph = program.graph
+    gain = graph.entry[graph.target] + graph.exit[graph.source] - graph.cost
+    pays = np.flatnonzero(chosen[graph.source] & chosen[graph.target] & (gain > 0))
+    source, target = graph.source[pays], graph.target[pays]
+    pairs = heaviest_matching(source, target, gain=gain[pays])
+    preceding = np.full(len(chosen), -1, np.int64)
+    preceding[target[pairs]] = source[pairs]
+    return preceding
 
 
 def _flatten(program: TrackingProgram) -> Problem:

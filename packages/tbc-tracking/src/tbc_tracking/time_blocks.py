@@ -292,10 +292,11 @@ class BlockSolver:
             block["track"][recent],
         )
         # Pieces are numbered by track and time: only the last piece of a track is still open.
-        last_piece = np.zeros(int(ends.track.max(initial=0)) + 1, np.int64)
-        np.maximum.at(last_piece, ends.track, ends.piece)
+        names, row = np.unique(ends.track, return_inverse=True)
+        last_piece = np.zeros(len(names), np.int64)
+        np.maximum.at(last_piece, row, ends.piece)
         open_end = (ends.role == TAIL) & (ends.frame >= -1 - self.config.flow.gap_frames)
-        open_ends = ends.piece[open_end & (ends.piece == last_piece[ends.track])]
+        open_ends = ends.piece[open_end & (ends.piece == last_piece[row])]
         tails = (ends.role == TAIL) | (ends.role == TAIL_BEFORE)
         return ends.select(tails & np.isin(ends.piece, open_ends))
 
