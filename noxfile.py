@@ -75,7 +75,9 @@ def shaped(member: str) -> list[str]:
     The others are left as they are: numba cannot cache what the checker wraps.
     """
     source = ROOT / member / "src"
-    files = [path for path in sorted(source.rglob("*.py")) if "jaxtyping" in path.read_text("utf-8")]
+    files = [
+        path for path in sorted(source.rglob("*.py")) if "jaxtyping" in path.read_text("utf-8")
+    ]
     return [".".join(path.relative_to(source).with_suffix("").parts) for path in files]
 
 
