@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from tbc_tracking.density_maps import NEGATIVE_LIMIT
 from tbc_tracking.object_size import ObjectSize
 
+LARGEST_DENSITY = 1000.0
+"""Objects on one pixel above which a map has another scale, or is damaged."""
+
 
 def checked_maps(
     maps: Iterable[NDArray[np.float32]], size: ObjectSize
@@ -46,6 +49,11 @@ def _check_values(image: NDArray[np.float32], frame: int, largest: float) -> flo
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(
             f"density must be finite, got NaN or infinite values in frame {frame}: replace them"
+        )
+    if high > LARGEST_DENSITY:
+        raise ValueError(
+            f"density must be at most {LARGEST_DENSITY:g} objects on a pixel, got {high:g} in frame {frame}: "
+            "scale the maps so that each sums to its count"
         )
     largest = max(largest, high)
     if low < -NEGATIVE_LIMIT * largest:

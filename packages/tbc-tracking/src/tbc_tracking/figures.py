@@ -122,7 +122,7 @@ def space_time_picture(
         plot.set_title(f"{title}\n{len(tracks.ids)} tracks", fontsize=10)
         if plot is not axes[0, 0]:
             plot.sharex(axes[0, 0])
-            plot.tick_params(labelleft=False)
+            plot.yaxis.set_ticklabels([])
     axes[0, 0].set_ylabel("frame")
     return figure
 
