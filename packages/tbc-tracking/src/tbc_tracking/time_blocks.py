@@ -175,10 +175,11 @@ class BlockSolver:
         padded = np.concatenate([np.zeros((anchored.shift, *own.shape[1:]), np.float32), own])
         free = anchored.role == FREE
         sigma = float(self.size.at(own.shape[1] / 2))
-        windows = build_windows(padded, anchored.nodes, self.config.windows, sigma=sigma)
-        counts = windows.counts - explained_by(
-            fixed, padded, anchored.shift, self.size, self.config.windows
-        )
+        config = self.config.windows
+        if not first:  # what is left for the last block may be shorter than a window is deep
+            config = replace(config, depth=min(config.depth, len(padded)))
+        windows = build_windows(padded, anchored.nodes, config, sigma=sigma)
+        counts = windows.counts - explained_by(fixed, padded, anchored.shift, self.size, config)
         weights = windows.weights.multiply(free[:, None].astype(np.float64)).tocsr()
         weights.eliminate_zeros()
         windows = replace(windows, counts=counts, weights=weights)
