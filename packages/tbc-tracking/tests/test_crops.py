@@ -72,7 +72,7 @@ def test_the_density_stays_on_the_objects(zoom, reverse, stride):
 
 
 def test_crops_of_a_frame_count_what_is_in_them_on_average():
-    config, frames = _data(zoom=1.3, steps=100)
+    config, frames = _data(zoom=1.3, shrink=1.3, steps=100)
     crops = RandomCrops(frames, config, seed=0)
     share = (24 * 24) / (40 * 56)
     counts = [float(crops[number].target.sum()) for number in range(300)]
@@ -80,7 +80,7 @@ def test_crops_of_a_frame_count_what_is_in_them_on_average():
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"zoom": 1.5, "overlay": 0.5, "contrast": 0.3, "flips": "both"}]
+    "settings", [{}, {"zoom": 1.5, "shrink": 1.2, "overlay": 0.5, "contrast": 0.3, "flips": "both"}]
 )
 def test_a_crop_is_a_function_of_seed_and_number(settings):
     config, frames = _data(**settings)

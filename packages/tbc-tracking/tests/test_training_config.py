@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 import tbc_tracking.training_config
 from tbc_tracking.training_config import TrainingConfig, parse_blocks, refuse_overlap
+
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 @pytest.mark.parametrize(
@@ -66,3 +69,14 @@ def test_every_setting_is_documented():
 def test_settings_do_not_need_torch():
     code = "import sys, tbc_tracking.training_config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not CONFIGS.is_dir(), reason="the tests run without the source tree")
+@pytest.mark.parametrize("name", ["pets", "nuclei", "colloids"])
+def test_the_shipped_settings_are_valid(name):
+    settings = tomllib.loads((CONFIGS / f"{name}.toml").read_text())
+    config = TrainingConfig(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    )
+    assert config.fit
+    assert config.validate

@@ -48,12 +48,12 @@ class Axis(NamedTuple):
     reverse: bool
     """Whether the crop runs backwards."""
 
-    def to_crop(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_crop(self, place: NDArray) -> NDArray[np.float64]:
         """Return where frame coordinates lie in the crop."""
         inside = (place + 0.5 - self.start) * self.zoom - 0.5
         return self.size - 1 - inside if self.reverse else inside
 
-    def to_frame(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_frame(self, place: NDArray) -> NDArray[np.float64]:
         """Return where crop coordinates lie in the frame: the inverse of `to_crop`."""
         inside = self.size - 1 - place if self.reverse else place
         return (inside + 0.5) / self.zoom + self.start - 0.5
@@ -70,14 +70,15 @@ class View(NamedTuple):
     def picture(self, plane: Gray) -> Gray:
         """Return the window of a frame by linear interpolation, (rows, columns)."""
         for number, axis in enumerate(self):
-            places = np.clip(axis.to_frame(np.arange(axis.size)), 0, plane.shape[number] - 1)
+            last = plane.shape[number] - 1
+            places = np.clip(axis.to_frame(np.arange(axis.size)), 0, last)
             before = np.floor(places).astype(np.int64)
             share = (places - before).astype(np.float32)
             picked = plane.take(before, axis=number)
             if share.any():
-                after = plane.take(np.minimum(before + 1, plane.shape[number] - 1), axis=number)
+                after = plane.take(np.minimum(before + 1, last), axis=number)
                 share = share[:, None] if number == 0 else share
-                picked = picked * (1 - share) + after * share
+                picked = (picked * (1 - share) + after * share).astype(np.float32)
             plane = picked
         return plane
 
@@ -180,7 +181,8 @@ class RandomCrops(Dataset[Crop]):
     def _view(self, random: np.random.Generator) -> "View":
         """Return a random window, zoom and mirroring."""
         grain, (height, width) = self.frames.stride, self.frames.images.shape[1:]
-        zoom = float(self.config.zoom ** random.uniform(-1, 1))
+        smallest, largest = -np.log(self.config.shrink), np.log(self.config.zoom)
+        zoom = float(np.exp(random.uniform(smallest, largest)))
         zoom = max(zoom, self.rows / height, self.columns / width)
         free = height - self.rows / zoom, width - self.columns / zoom
         top, left = (share * room for share, room in zip(random.random(2), free, strict=True))

@@ -72,7 +72,9 @@ class TrainingConfig:
     flips: Flips = "horizontal"
     """Mirrored copies: none, left-right, or both axes."""
     zoom: float = 1.0
-    """Crops are enlarged or reduced by a random factor of up to this, objects with them; 1 is off."""
+    """Crops are enlarged by a random factor of up to this, objects with them; 1 is off."""
+    shrink: float = 1.0
+    """Crops are reduced by a random factor of up to this, objects with them; 1 is off."""
     brightness: float = 0.1
     """Largest random shift of the gray values."""
     contrast: float = 0.2
@@ -129,6 +131,7 @@ _LEAST = {
     "frames_limit": 1,
     "count_weight": 0,
     "zoom": 1,
+    "shrink": 1,
     "steps": 1,
     "batch": 1,
     "crop": 8,
