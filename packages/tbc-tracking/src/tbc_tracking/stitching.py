@@ -1,7 +1,8 @@
 """Identities after the program: velocity relink and stitching (specification 6.1), both by assignment.
 
 The program chooses the points; its first-order links know nothing of inertia. `relink_by_velocity` keeps the
-points and reassigns each pair of frames with the cost |p + v - q|. `stitch` joins a track that ends to one that
+points and reassigns each pair of frames with the cost (|p + v - q| + |q - w - p|) / 2, where v is the velocity
+before p and w that after q: the specification has the first term alone. `stitch` joins a track that ends to one that
 begins a few frames later where its velocity would have carried it, and fills the gap in between.
 """
 
@@ -33,7 +34,7 @@ def assign_within(
 
 
 def relink_by_velocity(tracks: Tracks, *, sigma: NDArray[np.float64], config: LinkConfig) -> Tracks:
-    """Reassign consecutive frames with the cost |p + v - q| in sigma; the points and gaps stay.
+    """Reassign consecutive frames by the velocities before and after, in sigma; the points and gaps stay.
 
     Args:
         tracks: points with identities.
@@ -71,12 +72,10 @@ def _relink_pass(
         velocity = _velocity(points, tracks.frame, result, sources, config.velocity_frames)
         ahead = _velocity_ahead(points, tracks.frame, preceding, there, config)
         predicted = points[sources] + velocity
+        back = points[there] - ahead
         cost = np.hypot(*(predicted[:, None] - points[there]).transpose(2, 0, 1))
-        if ahead is not None:
-            back = points[there] - ahead
-            cost = (
-                cost + np.hypot(*(back[None, :] - points[sources][:, None]).transpose(2, 0, 1))
-            ) / 2
+        cost += np.hypot(*(back[None, :] - points[sources][:, None]).transpose(2, 0, 1))
+        cost /= 2
         moved = np.hypot(*(points[sources][:, None] - points[there]).transpose(2, 0, 1))
         scale = (sigma[sources][:, None] + sigma[there]) / 2
         cost = np.where(moved / scale <= config.reach, cost / scale, FORBIDDEN)
