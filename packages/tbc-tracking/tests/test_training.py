@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from tbc_tracking.crops import Crop
+from tbc_tracking.data import read_training_data
 from tbc_tracking.density_network import DensityNetwork
 from tbc_tracking.networks import build_network
 from tbc_tracking.tracks import Tracks
 from tbc_tracking.training import NETWORK_NAME, cycle_rate, follow_average, train, train_step
 from tbc_tracking.training_config import TrainingConfig
-from tbc_tracking.validation import score_pairs
+from tbc_tracking.validation import FrameSums, compare_maps, score_frames
 from tenfold_shared.errors import UserError
+from tenfold_shared.images import write_image
 from tenfold_shared.metrics import read_metrics
 from tenfold_shared.seeds import numpy_stream
 
@@ -192,14 +194,30 @@ def test_bf16_without_a_gpu_is_refused(tmp_path):
 
 
 def test_scores_are_the_definitions():
-    target = np.zeros((2, 2), np.float32)
-    pairs = [(target + 0.5, target), (target - 0.25, target)]
-    scores = score_pairs(pairs)
+    frames = [
+        FrameSums(np.array([1.0, 1.0]), np.zeros(2), 0.25),
+        FrameSums(np.array([0.0, 1.0]), np.array([2.0, 0.0]), 0.0625),
+    ]
+    scores = score_frames(frames)
     assert scores.count_mae == pytest.approx((2 + 1) / 2)
     assert scores.count_bias == pytest.approx((2 - 1) / 2)
     assert scores.map_mse == pytest.approx(1e4 * (0.25 + 0.0625) / 2)
     with pytest.raises(ValueError, match="at least one"):
-        score_pairs([])
+        score_frames([])
+
+
+def test_ignored_places_do_not_enter_the_comparison(tmp_path):
+    mask = np.ones((3, 32, 40), np.float32)
+    mask[:, 8:16] = 0
+    write_image(tmp_path / "ignore.png", mask)
+    frames, tracks = make_video()
+    config = replace(TINY, ignore=tmp_path / "ignore.png", validate=("6:8",))
+    data = read_training_data(frames, tracks, config=config, stride=2)
+    network = train(config, tmp_path / "run", frames=frames, tracks=tracks, device="cpu").network
+    for sums in compare_maps(network, data.validate):
+        assert sums.predicted[4:8].any()
+        assert not np.delete(sums.predicted, range(4, 8)).any()
+        assert not np.delete(sums.target, range(4, 8)).any()
 
 
 DISTRIBUTED = """

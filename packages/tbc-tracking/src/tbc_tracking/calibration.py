@@ -30,7 +30,7 @@ class Calibration:
 
 
 def fit_calibration(
-    kind: CalibrationKind, pairs: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    kind: CalibrationKind, rows: Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]]
 ) -> Calibration:
     """Fit the factor on frames that the network has not learned from.
 
@@ -39,7 +39,7 @@ def fit_calibration(
 
     Args:
         kind: `none`, `scale` or `rows`.
-        pairs: maps F and targets D, both (map_height, map_width).
+        rows: for each frame the sums of the rows of the map F and of the target D, both (map_height,).
 
     Returns:
         The calibration; the neutral one where the maps or the targets are empty.
@@ -47,11 +47,10 @@ def fit_calibration(
     if kind == "none":
         return Calibration()
     moments, targets = np.zeros(3), np.zeros(2)
-    for maps, target in pairs:
-        y = np.arange(len(maps), dtype=np.float64)
-        per_row, wanted = maps.sum(axis=1, dtype=np.float64), target.sum(axis=1, dtype=np.float64)
-        moments += [per_row.sum(), per_row @ y, per_row @ y**2]
-        targets += [wanted.sum(), wanted @ y]
+    for predicted, target in rows:
+        y = np.arange(len(predicted), dtype=np.float64)
+        moments += [predicted.sum(), predicted @ y, predicted @ y**2]
+        targets += [target.sum(), target @ y]
     if min(moments[0], targets[0]) <= 0:
         return Calibration()
     scale = float(np.clip(targets[0] / moments[0], *LIMITS))

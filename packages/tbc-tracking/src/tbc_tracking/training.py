@@ -26,7 +26,7 @@ from tbc_tracking.losses import DensityLosses, density_loss
 from tbc_tracking.networks import MCNN, UNet, build_network
 from tbc_tracking.tracks import Tracks
 from tbc_tracking.training_config import TrainingConfig
-from tbc_tracking.validation import DensityScores, predict_pairs, score_pairs
+from tbc_tracking.validation import DensityScores, compare_maps, score_frames
 from tenfold_shared.devices import autocast, choose_device, compile_module, unwrap_module
 from tenfold_shared.distributed import current_world, start, stop, synchronize_batchnorm, wrap
 from tenfold_shared.errors import UserError
@@ -215,7 +215,7 @@ class _Training:
         """Log the errors on the validation frames."""
         if not len(self.data.validate):
             return None
-        scores = score_pairs(predict_pairs(self._current(), self.data.validate))
+        scores = score_frames(compare_maps(self._current(), self.data.validate))
         self.run.log(step, split="validate", **scores._asdict())
         return scores
 
@@ -224,12 +224,14 @@ class _Training:
         network, scores = self._current(), None
         path = self.run.folder / NETWORK_NAME
         if len(self.data.validate):
-            pairs = list(predict_pairs(network, self.data.validate))
-            scores = score_pairs(pairs)
+            frames = list(compare_maps(network, self.data.validate))
+            scores = score_frames(frames)
             self.run.log(self.config.steps, split="validate", **scores._asdict())
             network.description = replace(
                 network.description,
-                calibration=fit_calibration(self.config.calibration, pairs),
+                calibration=fit_calibration(
+                    self.config.calibration, [(sums.predicted, sums.target) for sums in frames]
+                ),
                 data={**network.description.data, "validation": scores._asdict()},
             )
         if current_world().is_first:

@@ -9,8 +9,16 @@ from numpy.typing import NDArray
 from tbc_tracking.data import AnnotatedFrames
 from tbc_tracking.density_network import DensityNetwork
 
-MapPair = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""A predicted map and its target, both without what is ignored."""
+
+class FrameSums(NamedTuple):
+    """What is kept of a predicted map and its target; ignored places are zero in both."""
+
+    predicted: NDArray[np.float64]
+    """Sum of each row of the map."""
+    target: NDArray[np.float64]
+    """Sum of each row of the target."""
+    squared_error: float
+    """Mean squared error of a pixel."""
 
 
 class DensityScores(NamedTuple):
@@ -24,26 +32,28 @@ class DensityScores(NamedTuple):
     """Mean squared error of a map pixel, times 10,000."""
 
 
-def predict_pairs(
+def compare_maps(
     network: DensityNetwork, frames: AnnotatedFrames, *, batch: int = 4
-) -> Iterator[MapPair]:
-    """Yield the network's map and the target of each frame, zero where nobody cares."""
+) -> Iterator[FrameSums]:
+    """Yield the sums of the network's map and of the target of each frame."""
     images = (image.astype(np.float32) / np.float32(65535) for image in frames.images)
     maps = network.predict(images, batch=batch, statistics=frames.statistics)
     for index, density in enumerate(maps):
-        yield density * frames.weights, frames.target(index) * frames.weights
+        predicted, target = density * frames.weights, frames.target(index) * frames.weights
+        yield FrameSums(
+            predicted.sum(axis=1, dtype=np.float64),
+            target.sum(axis=1, dtype=np.float64),
+            float(np.square(predicted - target).mean()),
+        )
 
 
-def score_pairs(pairs: Iterable[MapPair]) -> DensityScores:
+def score_frames(frames: Iterable[FrameSums]) -> DensityScores:
     """Return the errors over all frames.
 
     Raises:
         ValueError: if there is no frame.
     """
-    errors = [
-        (float(density.sum() - target.sum()), float(np.square(density - target).mean()))
-        for density, target in pairs
-    ]
+    errors = [(sums.predicted.sum() - sums.target.sum(), sums.squared_error) for sums in frames]
     if not errors:
         raise ValueError("scores need at least one annotated frame, got none")
     counts, squares = np.array(errors).T
