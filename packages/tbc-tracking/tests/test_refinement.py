@@ -93,3 +93,16 @@ def test_frames_are_refined_apart():
     np.testing.assert_allclose(x, [8.0, 8.5, 9.0], atol=0.05)
     np.testing.assert_allclose(y, [8.0, 7.5, 7.0], atol=0.05)
     np.testing.assert_allclose(mass, [1, 0, 1], atol=0.02)
+
+
+@pytest.mark.parametrize("place", [(0.4, 12.0), (0.0, 0.0), (23.3, 10.0), (12.0, 22.6)])
+def test_the_border_does_not_pull_objects_inwards(place):
+    image = density_from_points((24, 24), x=[place[0]], y=[place[1]], sigma=1.8)
+    columns = np.arange(24)
+    centroid = (image.sum(axis=0) * columns).sum(), (image.sum(axis=1) * columns).sum()
+    assert np.hypot(centroid[0] - place[0], centroid[1] - place[1]) > 0.5, "the bait"
+    x, y, _ = refine(image, [place[0]], [place[1]], steps=8)
+    assert np.hypot(x[0] - place[0], y[0] - place[1]) < 0.1
+    inside = np.clip(np.array(place), 1.0, 22.0)
+    x, y, _ = refine(image, [inside[0]], [inside[1]], steps=30)
+    assert np.hypot(x[0] - place[0], y[0] - place[1]) < 0.25

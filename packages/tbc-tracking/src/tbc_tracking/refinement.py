@@ -2,7 +2,9 @@
 
 Candidates come from a pixel grid, and copies carry the place of another frame. Once the program has said how
 many objects there are, each frame is a mixture of Gaussians with known widths, and a few expectation
-maximization steps move every object to the centroid of the density that is its own.
+maximization steps move every object by as much as the centroid of the density that is its own lies beside the
+centroid that its Gaussian should have: inside the frame that is the object's place, at the border it is not,
+because the frame cuts the Gaussian.
 """
 
 from collections.abc import Sequence
@@ -67,17 +69,22 @@ def _share_density(image, x, y, sigma, mass, steps, leash):  # pragma: no cover 
             reach = KERNEL_REACH * sigma[k]
             scale = weight[k] / (2 * np.pi * sigma[k] ** 2)
             held, sum_x, sum_y = 0.0, 0.0, 0.0
+            seen, seen_x, seen_y = 1e-12, 0.0, 0.0
             for row in range(max(0, int(y[k] - reach)), min(height, int(y[k] + reach) + 2)):
                 for column in range(max(0, int(x[k] - reach)), min(width, int(x[k] + reach) + 2)):
                     square = (column - x[k]) ** 2 + (row - y[k]) ** 2
                     own = scale * np.exp(-0.5 * square / sigma[k] ** 2)
                     part = image[row, column] * own / total[row, column]
                     held += part
-                    sum_x += part * column
-                    sum_y += part * row
+                    sum_x += part * (column - x[k])
+                    sum_y += part * (row - y[k])
+                    seen += own
+                    seen_x += own * (column - x[k])
+                    seen_y += own * (row - y[k])
             mass[k] = held
             if step < steps and held > 0.05:
-                new_x, new_y = sum_x / held, sum_y / held
+                new_x = x[k] + sum_x / held - seen_x / seen
+                new_y = y[k] + sum_y / held - seen_y / seen
                 away = np.sqrt((new_x - home_x[k]) ** 2 + (new_y - home_y[k]) ** 2)
                 back = min(1.0, leash * sigma[k] / max(away, 1e-9))
                 x[k] = home_x[k] + back * (new_x - home_x[k])
