@@ -87,8 +87,6 @@ _MODULES = {
 }
 """The module that defines each public name."""
 
-__all__ = [*_MODULES, "__version__"]
-
 
 def __getattr__(name: str) -> Any:
     """Load the module that defines `name` the first time somebody asks for it."""
@@ -99,4 +97,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Return the public names, for completion."""
-    return sorted(__all__)
+    return sorted([*_MODULES, "__version__"])

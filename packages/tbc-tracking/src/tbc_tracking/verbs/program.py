@@ -69,9 +69,9 @@ def export_mps(config: ExportMps) -> None:
         "frames": len(maps),
         "candidates": len(candidates),
         "edges": len(program.graph),
-        "windows": program.windows.weights.shape[1],
-        "rows": matrix.matrix.shape[0],
-        "columns": matrix.matrix.shape[1],
+        "windows": len(program.windows.counts),
+        "rows": len(matrix.lower),
+        "columns": len(matrix.cost),
         "nonzeros": matrix.matrix.nnz,
         "out": str(out),
     }

@@ -96,6 +96,7 @@ def pick_frame(
     """
     if number < 0:
         raise ValueError(f"frames count from 0, got frame {number}")
+    index = -1
     for index, image in enumerate(frames):
         if index == number:
             return image
