@@ -86,26 +86,31 @@ def turn_by_hand(program, first, middle, last):
     return program.turn * total**0.5
 
 
-def objective_by_hand(program, chosen, preceding):
+def objective_by_hand(program, chosen, preceding, parent=None):
     """Return the objective of a set of tracks, term by term."""
     weights = program.windows.weights.toarray()
     total = program.constant
     for r in range(weights.shape[1]):
         explained = sum(weights[v, r] for v in range(len(chosen)) if chosen[v])
         total += program.penalty * abs(program.windows.counts[r] - explained)
+    graph = program.graph
     edges = {
-        (int(a), int(b)): c
-        for a, b, c in zip(
-            program.graph.source, program.graph.target, program.graph.cost, strict=True
-        )
+        (int(a), int(b)): c for a, b, c in zip(graph.source, graph.target, graph.cost, strict=True)
     }
     followed = {int(preceding[v]) for v in range(len(chosen)) if chosen[v]}
     for v in np.flatnonzero(chosen):
-        total += program.node_cost[v]
         before = int(preceding[v])
-        total += program.graph.entry[v] if before < 0 else edges[before, int(v)]
+        mother = -1 if parent is None else int(parent[v])
+        total += program.node_cost[v]
+        if mother >= 0:
+            assert before < 0
+            assert mother in followed
+            assert (parent == mother).sum() == 1
+            total += edges[mother, int(v)] + program.division
+        else:
+            total += graph.entry[v] if before < 0 else edges[before, int(v)]
         if int(v) not in followed:
-            total += program.graph.exit[v]
+            total += graph.exit[v]
         if before >= 0 and preceding[before] >= 0:
             total += turn_by_hand(program, preceding[before], before, v)
     return total
@@ -139,21 +144,31 @@ def best_by_force(program):
     return float(best)
 
 
-def cheapest_links(program, chosen, incoming, preceding):
-    """Return the least cost of entries, exits, links and turns over all ways to link the chosen nodes."""
+def cheapest_links(program, chosen, incoming, preceding, parent=None):
+    """Return the least cost of entries, exits, links, turns and divisions over all ways to link the chosen nodes."""
+    parent = parent or {}
     done = len(preceding)
-    if done == len(chosen):
-        followed = set(preceding.values())
-        return sum(program.graph.exit[v] for v in chosen if int(v) not in followed)
-    node = int(chosen[done])
-    best = program.graph.entry[node] + cheapest_links(
-        program, chosen, incoming, {**preceding, node: -1}
-    )
     taken = set(preceding.values())
+    if done == len(chosen):
+        if not set(parent.values()) <= taken:
+            return np.inf  # only who goes on can divide
+        return sum(program.graph.exit[v] for v in chosen if int(v) not in taken)
+    node = int(chosen[done])
+
+    def rest(before, mother=None):
+        born = parent if mother is None else {**parent, node: mother}
+        return cheapest_links(program, chosen, incoming, {**preceding, node: before}, born)
+
+    best = program.graph.entry[node] + rest(-1)
+    division = getattr(program, "division", None)
     for source, cost in incoming[node]:
-        if source in preceding and source not in taken:
+        if source not in preceding:
+            continue
+        if source not in taken:
+            corner = 0.0
             if preceding[source] >= 0 and program.turn:
-                cost = cost + turn_by_hand(program, preceding[source], source, node)
-            rest = cheapest_links(program, chosen, incoming, {**preceding, node: source})
-            best = min(best, cost + rest)
+                corner = turn_by_hand(program, preceding[source], source, node)
+            best = min(best, cost + corner + rest(source))
+        if division is not None and source not in parent.values():
+            best = min(best, cost + division + rest(-1, source))
     return best
