@@ -162,7 +162,9 @@ def test_simulate_is_seeded_and_renders_given_tracks(tiny: Path, tmp_path: Path)
     assert row["mean_map_sum"] == pytest.approx(4, abs=0.1)
 
 
-def test_evaluate_shows_all_methods_and_their_figures(tiny: Path):
+def test_evaluate_shows_all_methods_and_their_figures(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    grid = {"detector": ("peaks",), "threshold": (0.3, 0.5)}  # the real ones take longer
+    monkeypatch.setattr("tbc_tracking.evaluation.BASELINES", {"peaks + Hungarian": grid})
     command = ("evaluate", tiny / "maps.npy", "--truth", tiny / "points.csv", "--sigma", 2)
     command = (*command, "--distance", 3, "--validate", "0:4", "--test", "4:8")
     table = run(*command).stdout
@@ -188,6 +190,17 @@ def test_count_tells_crossings_and_regions(tmp_path: Path):
     assert region["left"] == line["to_right"] + line["to_left"] == 2
     assert line["per_minute"] == pytest.approx(2 * 60 / LENGTH)
     assert (tmp_path / "counts.csv").read_text().count("\n") == 4
+
+
+def test_count_puts_the_maps_beside_the_tracks(tiny: Path):
+    regions = ("--regions", "40,-1,40,32,-1,32,-1,-1", "0,0,1,0,0,1")
+    found = rows("count", tiny / "points.csv", "--maps", tiny / "maps.npy", *regions)
+    frame, everything, corner = found
+    assert frame["map_mean"] == pytest.approx(everything["map_mean"], rel=1e-5)
+    assert frame["map_mean"] == pytest.approx(4, abs=0.2)
+    assert corner["map_mean"] < 0.1
+    short = ("--maps", tiny / "maps.npy", "--map-stride", 0)
+    assert "map_stride must be" in refused("count", tiny / "points.csv", *short, code=2)
 
 
 def test_export_mps_writes_what_the_solvers_are_given(tiny: Path, tmp_path: Path):

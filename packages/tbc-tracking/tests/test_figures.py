@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 from tiny_data import LENGTH, SIGMA, tiny_maps, tiny_tracks
 
+from tbc_tracking.config import WindowConfig
 from tbc_tracking.figures import (
     bounds_picture,
     counts_picture,
@@ -81,10 +82,10 @@ def test_counts_are_drawn_over_seconds_where_known(truth: Tracks):
 def test_the_residual_is_largest_where_an_object_is_missing(truth: Tracks):
     density = tiny_maps(truth)[0]
     points = np.stack([truth.x, truth.y], axis=1)[truth.frame == 0]
-    size = ObjectSize(intercept=SIGMA)
-    complete = residual_picture(density, points, size=size).axes[0].images[0]
+    size, windows = ObjectSize(intercept=SIGMA), WindowConfig(extent=2.7, stride=0.6)
+    complete = residual_picture(density, points, size=size, config=windows).axes[0].images[0]
     assert np.abs(complete.get_array()).max() < 0.01
-    image = residual_picture(density, points[1:], size=size).axes[0].images[0]
+    image = residual_picture(density, points[1:], size=size, config=windows).axes[0].images[0]
     grid = np.asarray(image.get_array())
     assert grid.max() > 0.4
     left, right, bottom, top = image.get_extent()

@@ -38,19 +38,18 @@ def main(work: Path) -> None:
     reference = read_tracks(folder / "silver.csv", size=frames.size, length=frames.length)
     write_crop(list(frames), reference)
     config = TrainingConfig(
-        widths=(8, 16, 32, 32),
+        widths=(8, 16, 32),
         background="none",
         normalization="training",
         fit=("0:32",),
         validate=("32:40",),
         ignore=write_mask(work / "ignore.png", frames.size),
         sigma=1.3,
-        steps=700,
-        crop=128,
-        count_weight=0.1,
+        steps=2000,
+        crop=96,
         flips="both",
-        average=0.98,
-        checkpoint_every=200,
+        average=0.99,
+        checkpoint_every=500,
     )
     result = train(config, work / "run", frames=frames, tracks=reference, seed=SEED, device="cpu")
     sys.stdout.write(f"validation: {result.scores}\n")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tbc_tracking.tracks import Tracks
 
 COLUMNS = (
-    "what", "first_frame", "frames", "mean", "entered", "left", "to_right", "to_left", "net",
+    "what", "first_frame", "frames", "mean", "map_mean", "entered", "left", "to_right", "to_left", "net",
     "per_minute",
 )  # fmt: skip
 
@@ -36,6 +36,12 @@ class Count(Options):
 
     regions: tuple[str, ...] = ()
     """Polygons as x0,y0,x1,y1,x2,y2,...: who is inside, comes in and goes out."""
+
+    maps: Path | None = None
+    """Density maps of the same frames: what they count in the frame and in regions, beside the tracks."""
+
+    map_stride: float = 1.0
+    """Frame pixels per map pixel."""
 
     interval: int | None = None
     """Frames per interval; the whole sequence if missing."""
@@ -65,6 +71,8 @@ def count(config: Count) -> None:
     rows = [*_present(tracks, config.interval)]
     for text, corners in zip(config.regions, regions, strict=True):
         rows += _region(f"region {text}", tracks, corners, config.interval)
+    if config.maps is not None:
+        _add_map_means(rows, config, [None, *regions], length=tracks.length)
     for text, ends in zip(config.lines, lines, strict=True):
         rows += _line(f"line {text}", tracks, ends, config.interval)
     if out is not None:
@@ -112,6 +120,39 @@ def _region(
             "entered": int(found.entered[index]),
             "left": int(found.left[index]),
         }
+
+
+def _add_map_means(
+    rows: Sequence[dict[str, Any]],
+    config: Count,
+    places: Sequence[Sequence[tuple[float, float]] | None],
+    *,
+    length: int,
+) -> None:
+    """Add what the maps count to the rows of the frame (None) and of the regions, which come in order."""
+    import numpy as np
+
+    from tbc_tracking.density_maps import open_density
+    from tbc_tracking.line_counts import density_in_region
+    from tenfold_shared.errors import UserError
+
+    assert config.maps is not None
+    if not 0 < config.map_stride < float("inf"):
+        raise ValueError(f"map_stride must be positive, got {config.map_stride}")
+    maps = open_density(config.maps)
+    if len(maps) < length:
+        raise UserError(f"{config.maps} has {len(maps)} maps for {length} frames of tracks.")
+    sums = [
+        np.array([image.sum(dtype=np.float64) for image in maps])
+        if corners is None
+        else density_in_region(maps, corners, scale=1 / config.map_stride)
+        for corners in places
+    ]
+    per_place = len(rows) // len(places)
+    for index, row in enumerate(rows):
+        first = row["first_frame"]
+        part = sums[index // per_place][first : first + row["frames"]]
+        row["map_mean"] = float(part.mean())
 
 
 def _line(
