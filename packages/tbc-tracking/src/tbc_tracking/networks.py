@@ -16,8 +16,9 @@ MCNN_COLUMNS = (
 )
 """(channels, kernel) of each layer of the large, medium and small column (Zhang et al., CVPR 2016)."""
 
-_SHARPNESS = 10.0
-"""Of the softplus at the output, where the peak of one object is 1 to 4."""
+_SHARPNESS = 30.0
+"""Of the softplus at the output, where the peak of one object is 1 to 4. At 10, what it leaves in empty places was
+half an object a frame on PETS 2009."""
 
 _DEEPEST, _WIDEST = 8, 2048
 """Limits of a U-Net: beyond them lies a damaged file, not a network."""
@@ -125,10 +126,10 @@ def _mcnn_column(channels: int, layers: tuple[tuple[int, int], ...]) -> nn.Seque
 
 
 def _output_layer(channels: int) -> nn.Conv2d:
-    """Return a 1x1 convolution to one map that begins with almost nobody in it."""
+    """Return a 1x1 convolution to one map; it begins where the softplus has its bend, and cannot die there."""
     layer = nn.Conv2d(channels, 1, 1)
     assert layer.bias is not None
-    nn.init.constant_(layer.bias, -0.3)
+    nn.init.zeros_(layer.bias)
     return layer
 
 
