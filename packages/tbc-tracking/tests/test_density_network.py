@@ -111,7 +111,7 @@ def test_foreign_files_are_refused_in_one_sentence(tmp_path):
     with pytest.raises(UserError, match="other-package"):
         DensityNetwork.load(path)
     save_checkpoint(path, models=linear, package="tbc-tracking")
-    with pytest.raises(UserError, match="state of a training"):
+    with pytest.raises(UserError, match="no finished"):
         DensityNetwork.load(path)
 
 

@@ -12,10 +12,10 @@ import torch
 
 from tbc_tracking.crops import Crop
 from tbc_tracking.data import read_training_data
-from tbc_tracking.density_network import DensityNetwork
+from tbc_tracking.density_network import NETWORK_NAME, DensityNetwork
 from tbc_tracking.networks import build_network
 from tbc_tracking.tracks import Tracks
-from tbc_tracking.training import NETWORK_NAME, cycle_rate, follow_average, train, train_step
+from tbc_tracking.training import cycle_rate, follow_average, train, train_step
 from tbc_tracking.training_config import TrainingConfig
 from tbc_tracking.validation import FrameSums, compare_maps, score_frames
 from tenfold_shared.errors import UserError
@@ -173,6 +173,16 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(tmp_path, settings, 
     assert _weights(tmp_path / "cut") == _weights(tmp_path / "whole")
     metrics = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("cut", "whole")]
     assert metrics[0] == metrics[1]
+
+
+def test_the_state_of_a_finished_training_stands_for_its_network(tmp_path):
+    result = run(tmp_path)
+    frames, _ = make_video()
+    loaded = DensityNetwork.load(tmp_path / "checkpoint.safetensors", device="cpu")
+    np.testing.assert_array_equal(loaded.predict_all(frames), result.network.predict_all(frames))
+    (tmp_path / NETWORK_NAME).unlink()
+    with pytest.raises(UserError, match="finish its training"):
+        DensityNetwork.load(tmp_path / "checkpoint.safetensors")
 
 
 def test_validation_does_not_change_the_training(tmp_path):

@@ -27,6 +27,8 @@ from tenfold_shared.devices import autocast, choose_device, compile_module, unwr
 from tenfold_shared.errors import UserError
 
 PACKAGE = "tbc-tracking"
+NETWORK_NAME = "density.safetensors"
+"""The finished network in its run folder; the state of the training lies beside it."""
 _NAME = "density"
 """Name of the network in the checkpoint; a training state calls its network otherwise."""
 
@@ -115,16 +117,21 @@ class DensityNetwork:
     ) -> "DensityNetwork":
         """Read a network that `save` or a training wrote.
 
+        The state of a finished training, checkpoint.safetensors, stands for the network beside it.
+
         Raises:
             UserError: if the file is missing, damaged or something else.
         """
         path = Path(path)
         checkpoint = load_checkpoint(path, package=PACKAGE)
         if _NAME not in checkpoint.models:
-            raise UserError(
-                f"{path} holds the state of a training, not a finished density network; use the file "
-                "density.safetensors beside it."
-            )
+            finished = path.with_name(NETWORK_NAME)
+            if finished == path or not finished.exists():
+                raise UserError(
+                    f"{path} holds no finished density network; finish its training, which writes "
+                    f"{NETWORK_NAME} beside it."
+                )
+            return cls.load(finished, device=device, precision=precision, compile=compile)
         try:
             description = NetworkDescription.from_json(checkpoint.metadata)
             module = build_network(

@@ -17,6 +17,7 @@ from tbc_tracking.calibration import fit_calibration
 from tbc_tracking.crops import Crop, Distort, RandomCrops, load_crops
 from tbc_tracking.data import AnnotatedFrames, TrainingData, read_training_data
 from tbc_tracking.density_network import (
+    NETWORK_NAME,
     PACKAGE,
     DensityNetwork,
     NetworkDescription,
@@ -31,9 +32,6 @@ from tenfold_shared.devices import autocast, choose_device, compile_module, unwr
 from tenfold_shared.distributed import current_world, start, stop, synchronize_batchnorm, wrap
 from tenfold_shared.errors import UserError
 from tenfold_shared.runs import RunFolder
-
-NETWORK_NAME = "density.safetensors"
-"""The finished network in its run folder; the state of the training lies beside it."""
 
 _WARM_UP = 0.3
 _FIRST_SHARE, _LAST_SHARE = 1 / 25, 1e-4
@@ -176,6 +174,8 @@ class _Training:
             models={"network": self.module, "average": self.average},
             optimizers={"adam": self.optimizer},
         )
+        if run.step < config.steps and current_world().is_first:
+            (run.folder / NETWORK_NAME).unlink(missing_ok=True)  # of a shorter training
         crops = RandomCrops(self.data.fit, config, seed=self.seed, distort=distort)
         batches = load_crops(
             crops,
