@@ -6,6 +6,8 @@ from test_tracking_program import random_solution
 from tiny_programs import objective_by_hand, tiny_program, turn_by_hand
 
 from tbc_tracking.path_kernels import (
+    ALONE,
+    JOINING,
     cut_track,
     extend_tracks,
     lay_path,
@@ -51,7 +53,7 @@ def tracks_in(state):
 
 
 def objective_in(program, state):
-    return objective_by_hand(program, *tracks_in(state))
+    return objective_by_hand(program, *tracks_in(state), np.where(state.used, state.parent, -1))
 
 
 def assert_consistent(program, state):
@@ -138,7 +140,8 @@ def test_the_shortest_path_is_the_shortest_of_all_paths(name, joining):
     for program, problem, state in random_states(name):
         nodes = len(state.used)
         expected = cheapest_path(program, state, joining=joining)
-        cost, node, edge, join = shortest_path(problem, state, 0, nodes, np.zeros(nodes), joining)
+        mode = JOINING if joining else ALONE
+        cost, node, edge, join = shortest_path(problem, state, 0, nodes, np.zeros(nodes), mode)
         assert cost == pytest.approx(expected, abs=1e-8)
         if node < 0:
             continue
@@ -168,7 +171,7 @@ def test_extending_and_cutting_tell_the_true_change_and_never_harm(name):
     moved = 0
     for program, problem, state in random_states(name, number=12):
         before = objective_in(program, state)
-        change = extend_tracks(problem, state, np.zeros(len(state.used)))
+        change = extend_tracks(problem, state, np.zeros(len(state.used)), JOINING)
         after = objective_in(program, state)
         assert after - before == pytest.approx(change, abs=1e-8)
         assert change <= 1e-9

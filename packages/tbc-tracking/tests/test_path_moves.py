@@ -93,3 +93,28 @@ def test_the_search_knows_its_objective(name):
         )
         assert change < -1
         assert_consistent(program, state)
+
+
+@pytest.mark.parametrize("division", [0.1, 2.0])
+def test_a_cell_that_divides_is_one_family_where_that_is_cheaper_than_an_entry(division):
+    points = [(t, 9.0, 8.0) for t in range(3)]
+    points += [(3 + t, 9.0 + side * (1.2 + t), 8.0) for t in range(4) for side in (-1, 1)]
+    program = build_program(
+        render(points, frames=7),
+        candidates_at(points),
+        windows=WindowConfig(pixels=3, stride=0.7),
+        flow=FlowConfig(
+            move=0.1, reach=2.5, entry=0.8, gap_frames=0, density=0.0, division=division
+        ),
+    )
+    nodes = len(points)
+    problem, state = state_of(program, np.zeros(nodes, bool), np.full(nodes, -1))
+    change = search(problem, state, program.candidates.starts, 50, 3, 0)
+    assert state.used.all()
+    assert program.empty_cost() + change == pytest.approx(objective_in(program, state), abs=1e-7)
+    daughters = np.flatnonzero(state.parent >= 0)
+    if division < 0.8:
+        assert program.candidates.frame[daughters].tolist() == [3]
+        assert program.candidates.frame[state.parent[daughters]].tolist() == [2]
+    else:
+        assert not len(daughters)

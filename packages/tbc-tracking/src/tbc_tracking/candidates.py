@@ -110,7 +110,7 @@ def _copy_to_neighbors(
         kept = own
         for other in (frame - 1, frame + 1):
             if 0 <= other < len(points):
-                fresh = _without_neighbors(points[other], kept, size, config.copy_separation)
+                fresh = without_neighbors(points[other], kept, size, config.copy_separation)
                 fresh = fresh[_dense_enough(fresh, maps[frame], size, config.copy_density)].copy()
                 fresh[:, 2] = distance
                 kept = np.concatenate([kept, fresh])
@@ -118,9 +118,10 @@ def _copy_to_neighbors(
     return result
 
 
-def _without_neighbors(
+def without_neighbors(
     points: NDArray[np.float64], present: NDArray[np.float64], size: ObjectSize, separation: float
 ) -> NDArray[np.float64]:
+    """Return the points (x, y, ...) that are farther than `separation` sigma from all present ones."""
     if not len(points) or not len(present):
         return points
     gap = np.hypot(points[:, None, 0] - present[:, 0], points[:, None, 1] - present[:, 1])

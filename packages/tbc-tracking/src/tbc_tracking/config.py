@@ -13,16 +13,22 @@ def _require(condition: bool, rule: str) -> None:
 class CandidateConfig:
     """Where an object may be: peaks of the deconvolved map and their copies in neighboring frames."""
 
-    iterations: int = 20
-    """Accelerated Richardson-Lucy updates; 20 sharpen about as far as 80 plain ones."""
+    iterations: int = 40
+    """Accelerated Richardson-Lucy updates; each sharpens about as far as four plain ones."""
     peak_mass: float = 0.12
     """Smallest 3x3 mass of a peak of the deconvolved map, in objects."""
     copy_frames: int = 2
     """How many frames back and forth a candidate is copied."""
     copy_density: float = 0.15
     """A copy needs this share of the density peak of one object."""
-    copy_separation: float = 0.75
+    copy_separation: float = 1.0
     """A copy needs this distance to every candidate of its frame, in sigma."""
+    renewals: int = 2
+    """How often the program is solved again with candidates renewed from its solution."""
+    residual_mass: float = 0.3
+    """Smallest unexplained 3x3 mass that makes a new candidate, in objects."""
+    residual_separation: float = 0.4
+    """A new candidate needs this distance to every candidate of its frame, in sigma."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -34,6 +40,14 @@ class CandidateConfig:
             self.copy_separation > 0,
             f"copy_separation must be positive, got {self.copy_separation}",
         )
+        _require(self.renewals >= 0, f"renewals must not be negative, got {self.renewals}")
+        _require(
+            self.residual_mass > 0, f"residual_mass must be positive, got {self.residual_mass}"
+        )
+        _require(
+            self.residual_separation > 0,
+            f"residual_separation must be positive, got {self.residual_separation}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +56,11 @@ class WindowConfig:
 
     kind: Literal["kernel", "hard"] = "kernel"
     """`kernel` weighs an object by the share of its Gaussian in the window, `hard` (the paper) by 0 or 1."""
-    extent: float = 2.7
+    extent: float = 2.5
     """Side of a window in sigma; hard windows need at least 4.5."""
     pixels: int | None = None
     """Side of a window in map pixels; wins over `extent`."""
-    stride: float = 0.6
+    stride: float = 0.4
     """Distance between windows as a share of their side; at most 1."""
     depth: int = 1
     """Frames that a window spans; above 1 only the integer program applies."""
@@ -72,25 +86,25 @@ class FlowConfig:
 
     count: float = 1.0
     """Weight of the count windows (lambda), per object."""
-    density: float = 0.0
+    density: float = 0.1
     """Reward of a candidate for the density at its place, as a share of the peak of one object (w_d)."""
     presence: float = 0.0
     """Cost of each chosen candidate: raises the evidence that a detection needs."""
-    move: float = 0.1
+    move: float = 0.05
     """Cost of moving by one sigma from one frame to the next."""
     turn: float = 0.0
     """Cost of changing the velocity by one sigma per frame (second-order edges)."""
-    reach: float = 2.5
+    reach: float = 2.0
     """Longest move in one frame, in sigma (R)."""
     entry: float = 0.5
     """Cost of a track that begins inside the frame and the video."""
     exit: float = 0.5
     """Cost of a track that ends inside the frame and the video."""
-    border_entry: float = 0.1
+    border_entry: float = 0.2
     """Cost of beginning or ending near the border."""
     border: float = 1.6
     """Width of the border strip, in sigma."""
-    gap_frames: int = 1
+    gap_frames: int = 2
     """Frames that a track may skip inside the program (gap edges); 0 as in the paper."""
     gap: float = 0.3
     """Cost of each skipped frame."""
@@ -123,6 +137,11 @@ class FlowConfig:
             self.division is None or self.division >= 0,
             f"division must not be negative, got {self.division}",
         )
+        _require(
+            self.division is None or self.turn == 0,
+            f"a division has no velocity of its own to turn from: set turn to 0 or division "
+            f"to None, got {self.turn} and {self.division}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +150,7 @@ class SearchConfig:
 
     rounds: int = 4
     """Sweeps in which every track is rerouted once."""
-    trials: float = 1.0
+    trials: float = 0.15
     """Random reroutings of neighboring tracks, per candidate."""
 
     def __post_init__(self) -> None:
@@ -146,13 +165,13 @@ class LinkConfig:
 
     relink_passes: int = 2
     """Passes of the velocity relink; 0 keeps the program's own links."""
-    velocity_frames: int = 3
+    velocity_frames: int = 6
     """Frames over which a velocity is averaged."""
-    reach: float = 2.5
+    reach: float = 2.0
     """Longest move that a relinked pair may make in one frame, in sigma."""
     inertia: float = 1.0
     """Share of the velocity with which a lost object is expected to go on; 0 where motion is diffusion."""
-    stitch_frames: int = 5
+    stitch_frames: int = 12
     """Longest gap that stitching closes; below 2 nothing is stitched."""
     stitch_reach: float = 2.5
     """How far from its expected place a lost object may be found again, in sigma."""
@@ -247,6 +266,7 @@ class TrackConfig:
 def paper_preset() -> TrackConfig:
     """Return the paper's form: hard windows three frames deep, an integer program, first-order links only."""
     return TrackConfig(
+        candidates=CandidateConfig(renewals=0),
         windows=WindowConfig(kind="hard", extent=5.0, depth=3),
         flow=FlowConfig(gap_frames=0, turn=0.0, division=None),
         solver=SolverConfig(solver="highs"),

@@ -9,6 +9,7 @@ from tbc_tracking.anchors import HEAD, HEAD_AFTER, TAIL, TAIL_BEFORE, Anchors
 from tbc_tracking.candidates import Candidates
 from tbc_tracking.config import WindowConfig
 from tbc_tracking.counting_windows import build_windows
+from tbc_tracking.density import density_from_points
 from tbc_tracking.object_size import ObjectSize
 from tbc_tracking.tracks import Tracks
 
@@ -127,3 +128,21 @@ def explained_by(
     )
     sigma = float(size.at(maps.shape[1] / 2))
     return build_windows(maps, settled, config, sigma=sigma).weights.sum(axis=0)
+
+
+def without_settled(
+    fixed: FixedPoints, maps: NDArray[np.float32], size: ObjectSize
+) -> NDArray[np.float32]:
+    """Return the maps (frames, height, width) without the density of the settled points, not below zero."""
+    if not len(fixed.frame):
+        return maps
+    left = maps.copy()
+    for frame in np.unique(fixed.frame[fixed.frame < len(maps)]):
+        here = fixed.frame == frame
+        left[frame] -= density_from_points(
+            (maps.shape[1], maps.shape[2]),
+            x=fixed.x[here],
+            y=fixed.y[here],
+            sigma=size.at(fixed.y[here]),
+        )
+    return np.maximum(left, 0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tbc_tracking.checked_maps import checked_maps
 from tbc_tracking.config import TrackConfig
 from tbc_tracking.corrections import FixedPoints
+from tbc_tracking.lineage import name_divisions
 from tbc_tracking.object_size import ObjectSize
 from tbc_tracking.stitching import fill_gaps, relink_by_velocity, stitch
 from tbc_tracking.time_blocks import BlockReport, BlockSolver, SettledBlock, split_into_blocks
@@ -93,6 +94,10 @@ def track_density(
         raise ValueError("there is no frame to track in: give at least one density map")
     by_hand = settled is not None and len(settled.frame) > 0
     tracks = _link(_assemble(blocks), size, config, keep_identities=by_hand)
+    if not by_hand:
+        tracks = name_divisions(
+            tracks, config=config.flow, sigma=size.at(tracks.y), shape=solver.shape
+        )
     counts = np.concatenate([block.map_counts for block in blocks])
     places = np.concatenate([block.residuals for block in blocks])
     places = places[np.argsort(-np.abs(places[:, 3]), kind="stable")][:look_here]

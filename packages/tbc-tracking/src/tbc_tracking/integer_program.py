@@ -1,9 +1,9 @@
 r"""The tracking program as one sparse matrix: what every exact backend is given, built in bulk.
 
-Columns, in this order: x (candidates), f (edges), z (corners, only when turns cost), u- and u+ (windows), and a
-last one that is always 1. Rows: in_v - x_v <= 0; out_v - x_v <= 0; with turns the corners' flow;
-W^T x + u- - u+ = n. Windows that no candidate reaches are constants: the last column pays for them, so that a
-solver measures its gap on the true objective.
+Columns, in this order: x (candidates), f (edges), z (corners, only when turns cost), d (candidates, only with
+divisions), u- and u+ (windows), and a last one that is always 1. Rows: in_v - x_v <= 0; out_v - x_v - d_v <= 0;
+with turns the corners' flow; d_v - x_v <= 0; W^T x + u- - u+ = n. Windows that no candidate reaches are
+constants: the last column pays for them, so that a solver measures its gap on the true objective.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ class IntegerProgram:
     """Number of x columns."""
     corners: NDArray[np.int64]
     """First and second edge of each corner, shape (corners, 2)."""
+    dividing: bool
+    """Whether there are d columns."""
     kept_windows: NDArray[np.int64]
     """Windows that have a row."""
 
@@ -45,22 +47,25 @@ def formulate(program: TrackingProgram) -> IntegerProgram:
     kept = np.flatnonzero(np.bincount(weights.indices, minlength=len(program.windows.counts)))
     counts = program.windows.counts
     corners = _corners(program) if program.turn > 0 else np.zeros((0, 2), np.int64)
-    columns = nodes + edges + len(corners) + 2 * len(kept) + 1
+    dividing = program.division is not None
+    first_slack = nodes + edges + len(corners) + (nodes if dividing else 0)
+    columns = first_slack + 2 * len(kept) + 1
     unreached = float(np.abs(np.delete(counts, kept)).sum())
     cost = np.concatenate(
         [
             program.node_cost + graph.entry + graph.exit,
             graph.cost - graph.entry[graph.target] - graph.exit[graph.source],
             _corner_costs(program, corners),
+            graph.exit + (program.division or 0.0) if dividing else [],
             np.full(2 * len(kept), program.penalty),
             [program.constant + program.penalty * unreached],
         ]
     )
     flow, flow_rows = _flow_rows(program, corners, columns)
-    count_rows = _count_rows(program.windows, kept, nodes + edges + len(corners), columns)
+    count_rows = _count_rows(program.windows, kept, first_slack, columns)
     slack = np.full(flow_rows, -np.inf)
     most = np.ones(columns)
-    most[nodes + edges + len(corners) : -1] = np.inf
+    most[first_slack:-1] = np.inf
     integral = np.zeros(columns, np.bool_)
     integral[: nodes + (edges if len(corners) else 0)] = True
     return IntegerProgram(
@@ -73,6 +78,7 @@ def formulate(program: TrackingProgram) -> IntegerProgram:
         integral=integral,
         candidates=nodes,
         corners=corners,
+        dividing=dividing,
         kept_windows=kept,
     )
 
@@ -129,6 +135,14 @@ def _flow_rows(
             (rows + 2 * edges + middle, corner, -1.0),
         ]
         rows += 2 * edges + nodes
+    if program.division is not None:
+        divides = nodes + edges + len(corners) + node
+        blocks += [
+            (nodes + node, divides, -1.0),
+            (rows + node, divides, 1.0),
+            (rows + node, node, -1.0),
+        ]
+        rows += nodes
     row, column = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
     value = np.concatenate([np.full(len(block[0]), block[2]) for block in blocks])
     return coo_array((value, (row, column)), shape=(rows, columns)), rows
@@ -155,8 +169,14 @@ def column_values(
 ) -> NDArray[np.float64]:
     """Return a solution's value of every column: what a warm start hands to a solver."""
     graph = program.graph
-    edge_on = solution.chosen[graph.target] & (solution.preceding[graph.target] == graph.source)
-    corner_on = edge_on[matrix.corners[:, 0]] & edge_on[matrix.corners[:, 1]]
+    followed = solution.chosen[graph.target] & (solution.preceding[graph.target] == graph.source)
+    edge_on, divides = followed, np.zeros(0)
+    if matrix.dividing and solution.parent is not None:
+        edge_on = followed | (solution.parent[graph.target] == graph.source)
+        divides = np.isin(np.arange(matrix.candidates), solution.parent)
+    elif matrix.dividing:
+        divides = np.zeros(matrix.candidates)
+    corner_on = followed[matrix.corners[:, 0]] & followed[matrix.corners[:, 1]]
     residual = program.windows.counts - program.windows.weights.T @ solution.chosen.astype(
         np.float64
     )
@@ -166,6 +186,7 @@ def column_values(
             solution.chosen,
             edge_on,
             corner_on,
+            divides,
             np.maximum(residual, 0),
             np.maximum(-residual, 0),
             [1],
@@ -197,15 +218,20 @@ def read_solution(
     edge_on = (
         (values[nodes : nodes + len(graph)] > 0.5) & chosen[graph.source] & chosen[graph.target]
     )
-    preceding = np.full(nodes, -1, np.int64)
-    preceding[graph.target[edge_on]] = graph.source[edge_on]
-    objective = program.objective(chosen, preceding)
+    source, target = graph.source[edge_on], graph.target[edge_on]
+    preceding, parent = np.full(nodes, -1, np.int64), np.full(nodes, -1, np.int64)
+    first = np.zeros(len(source), np.bool_)
+    first[np.unique(source, return_index=True)[1]] = True
+    preceding[target[first]] = source[first]
+    parent[target[~first]] = source[~first]
+    objective = program.objective(chosen, preceding, parent)
     if bound is not None and not np.isfinite(bound):
         bound = None
     proven = bound is not None and objective - bound <= (gap + 1e-6) * abs(objective) + 1e-6
     return Solution(
         chosen=chosen,
         preceding=preceding,
+        parent=parent,
         objective=objective,
         bound=bound,
         solver=solver,

@@ -11,6 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 NONE = -1
+ALONE, JOINING, DIVIDING = range(3)
+"""Where a new path may begin and end: free, at open ends of other tracks, or also beside a chosen node."""
 
 
 class Problem(NamedTuple):
@@ -33,6 +35,8 @@ class Problem(NamedTuple):
     neighbor: NDArray[np.int64]
     penalty: float
     turn: float
+    division: float
+    """Cost of a division, infinite where there are none."""
 
 
 class State(NamedTuple):
@@ -41,6 +45,9 @@ class State(NamedTuple):
     used: NDArray[np.bool_]
     following: NDArray[np.int64]
     preceding: NDArray[np.int64]
+    parent: NDArray[np.int64]
+    """The node that a track's first node divided from, NONE for all others."""
+    divided: NDArray[np.bool_]
     residual: NDArray[np.float64]
     """n - W x of each window."""
     marginal: NDArray[np.float64]
@@ -108,8 +115,10 @@ def turn_cost(problem, first, middle, last):  # pragma: no cover - compiled
 def _arrive(problem, state, u, v, low, joining):  # pragma: no cover - compiled
     """Return the best cost up to `u` for going on to `v`, and the edge by which `u` is entered (or NONE)."""
     if state.used[u]:
-        if joining and state.following[u] == NONE:
+        if joining != ALONE and state.following[u] == NONE:
             return turn_cost(problem, state.preceding[u], u, v) - problem.exit[u], NONE
+        if joining == DIVIDING and state.following[u] != NONE and not state.divided[u]:
+            return problem.division, NONE
         return np.inf, NONE
     arrived, by = state.start[u], NONE
     for j in range(problem.edge_pointers[u], problem.edge_pointers[u + 1]):
@@ -125,9 +134,10 @@ def _arrive(problem, state, u, v, low, joining):  # pragma: no cover - compiled
 def shortest_path(problem, state, low, high, jitter, joining):  # noqa: C901  # pragma: no cover - compiled
     """Return cost, last node, the edge into it and the joining edge of the best new path.
 
-    Only nodes low <= v < high are visited; `jitter` is added to the cost of each. With `joining` a path may
+    Only nodes low <= v < high are visited; `jitter` is added to the cost of each. When JOINING a path may
     begin at the end of a track that is there already and end at the beginning of another, which saves their
-    exit and entry. Without turns `best` and `back` are indexed by node; with turns the state is the edge.
+    exit and entry; when DIVIDING it may also begin beside a chosen node. Without turns `best` and `back` are
+    indexed by node; with turns the state is the edge.
     """
     best_cost, best_node, best_edge, best_join = 0.0, NONE, NONE, NONE
     for v in range(low, high):
@@ -137,7 +147,8 @@ def shortest_path(problem, state, low, high, jitter, joining):  # noqa: C901  # 
             state.best[begin:end] = np.inf
         else:
             state.best[v] = np.inf
-        joins = joining and state.used[v] and state.preceding[v] == NONE
+        open_start = state.used[v] and state.preceding[v] == NONE and state.parent[v] == NONE
+        joins = joining != ALONE and open_start
         if state.used[v] and not joins:
             continue
         own = 0.0 if joins else state.marginal[v] + jitter[v]
@@ -150,7 +161,7 @@ def shortest_path(problem, state, low, high, jitter, joining):  # noqa: C901  # 
                 continue
             if problem.turn == 0.0 and not state.used[u]:
                 arrived, by = state.best[u], state.back[u]
-            elif state.used[u] and not joining:
+            elif state.used[u] and joining == ALONE:
                 arrived, by = np.inf, NONE
             else:
                 arrived, by = _arrive(problem, state, u, v, low, joining)
@@ -187,7 +198,11 @@ def lay_path(problem, state, node, edge, join):  # pragma: no cover - compiled
         state.following[node], state.preceding[after] = after, node
     while edge != NONE:
         before = problem.edge_source[edge]
-        change += problem.edge_cost[edge] + turn_cost(problem, before, node, state.following[node])
+        change += problem.edge_cost[edge]
+        if state.used[before] and state.following[before] != NONE:
+            state.preceding[node], state.parent[node], state.divided[before] = NONE, before, True
+            return change + problem.division, node
+        change += turn_cost(problem, before, node, state.following[node])
         state.preceding[node] = before
         state.following[before] = node
         if state.used[before]:
@@ -225,7 +240,7 @@ def add_paths(problem, state, low, high, jitter, firsts):  # pragma: no cover - 
     """Add best new paths while they pay; write their first nodes to `firsts`; return change and number."""
     change, number = 0.0, 0
     while number < len(firsts):
-        _, node, edge, join = shortest_path(problem, state, low, high, jitter, False)
+        _, node, edge, join = shortest_path(problem, state, low, high, jitter, ALONE)
         if node == NONE:
             break
         difference, firsts[number] = lay_path(problem, state, node, edge, join)
@@ -235,11 +250,11 @@ def add_paths(problem, state, low, high, jitter, firsts):  # pragma: no cover - 
 
 
 @njit(cache=True, nogil=True)
-def extend_tracks(problem, state, jitter):  # pragma: no cover - compiled
-    """Lengthen, join and add tracks while that pays; return the change of the objective."""
+def extend_tracks(problem, state, jitter, joining):  # pragma: no cover - compiled
+    """Lengthen, join and add tracks (and divide them) while that pays; return the change of the objective."""
     total = 0.0
     for _ in range(len(problem.frame)):
-        _, node, edge, join = shortest_path(problem, state, 0, len(problem.frame), jitter, True)
+        _, node, edge, join = shortest_path(problem, state, 0, len(problem.frame), jitter, joining)
         if node == NONE:
             break
         change, _ = lay_path(problem, state, node, edge, join)
@@ -301,3 +316,26 @@ def cut_track(problem, state, first, longest):  # noqa: C901  # pragma: no cover
     if after != NONE:
         state.preceding[after] = NONE
     return best
+
+
+@njit(cache=True, nogil=True)
+def divide_tracks(problem, state, jitter):  # pragma: no cover - compiled
+    """Let tracks begin as daughters where that is cheaper than an entry; return the change.
+
+    This comes last: no other move knows of parents.
+    """
+    total = 0.0
+    for node in range(len(problem.frame)):
+        if not state.used[node] or state.preceding[node] != NONE:
+            continue
+        best, parent = -1e-9, NONE
+        for k in range(problem.edge_pointers[node], problem.edge_pointers[node + 1]):
+            u = problem.edge_source[k]
+            if state.used[u] and state.following[u] != NONE and not state.divided[u]:
+                change = problem.division + problem.edge_cost[k] - problem.entry[node]
+                if change < best:
+                    best, parent = change, u
+        if parent != NONE:
+            state.parent[node], state.divided[parent] = parent, True
+            total += best
+    return total + extend_tracks(problem, state, jitter, DIVIDING)

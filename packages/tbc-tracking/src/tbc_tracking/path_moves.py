@@ -4,9 +4,12 @@ import numpy as np
 from numba import njit
 
 from tbc_tracking.path_kernels import (
+    ALONE,
+    JOINING,
     NONE,
     add_paths,
     cut_track,
+    divide_tracks,
     edge_cost,
     extend_tracks,
     lay_path,
@@ -79,7 +82,7 @@ def _range(problem, starts, memory, filled):  # pragma: no cover - compiled
 @njit(cache=True, nogil=True)
 def _lay_best(problem, state, low, high, jitter, firsts, number):  # pragma: no cover - compiled
     """Lay the best single path if there is one that pays; return change and the number of paths laid."""
-    _, node, edge, join = shortest_path(problem, state, low, high, jitter, False)
+    _, node, edge, join = shortest_path(problem, state, low, high, jitter, ALONE)
     if node == NONE:
         return 0.0, number
     change, firsts[number] = lay_path(problem, state, node, edge, join)
@@ -209,7 +212,32 @@ def _tidy(problem, state, plain):  # pragma: no cover - compiled
     for node in range(len(problem.frame)):
         if state.used[node] and state.preceding[node] == NONE:
             total += cut_track(problem, state, node, LONGEST_CUT)
-    return total + extend_tracks(problem, state, plain)
+    return total + extend_tracks(problem, state, plain, JOINING)
+
+
+@njit(cache=True, nogil=True)
+def open_anchors(problem, state):  # pragma: no cover - compiled
+    """Lay the settled ends that no path has used yet as paths of their own, which cost nothing.
+
+    They are then tracks like others, whose tails can be exchanged and which can be joined.
+    """
+    for last in range(len(problem.frame)):
+        first = last
+        if state.used[last] or (problem.exit[last] >= 0 and problem.entry[last] >= 0):
+            for k in range(problem.edge_pointers[last], problem.edge_pointers[last + 1]):
+                if problem.entry[problem.edge_source[k]] < 0 and problem.edge_cost[k] == 0:
+                    first = problem.edge_source[k]
+        elif problem.entry[last] > 0:
+            for k in range(problem.edge_pointers[last], problem.edge_pointers[last + 1]):
+                if problem.edge_cost[k] == 0:
+                    first = problem.edge_source[k]
+        cost = problem.entry[first] + problem.exit[last]
+        settled = problem.entry[first] < 0 or problem.exit[last] < 0
+        if settled and abs(cost) < TOLERANCE and not state.used[first] and not state.used[last]:
+            toggle(problem, state, last)
+            if first != last:
+                toggle(problem, state, first)
+                state.following[first], state.preceding[last] = last, first
 
 
 @njit(cache=True, nogil=True)
@@ -220,6 +248,7 @@ def search(problem, state, starts, trials, rounds, seed):  # pragma: no cover - 
     plain, jitter = np.zeros(nodes), np.zeros(nodes)
     memory = np.empty(2 * nodes + 4, np.int64)
     total, _ = add_paths(problem, state, 0, nodes, plain, np.empty(nodes, np.int64))
+    open_anchors(problem, state)
     total += exchange_tails(problem, state)
     for _ in range(rounds):
         before = total
@@ -240,4 +269,7 @@ def search(problem, state, starts, trials, rounds, seed):  # pragma: no cover - 
         _shake(problem, node, starts, jitter, 0.0)
         if trial % TIDY_EVERY == TIDY_EVERY - 1:
             total += _tidy(problem, state, plain)
-    return total + _tidy(problem, state, plain)
+    total += _tidy(problem, state, plain)
+    if problem.division < np.inf:
+        total += divide_tracks(problem, state, plain)
+    return total

@@ -38,12 +38,13 @@ def search_paths(program: TrackingProgram, config: SearchConfig, *, seed: int = 
         trials = int(config.trials * nodes)
         search(problem, state, program.candidates.starts, trials, config.rounds, seed)
     preceding = np.where(state.used, state.preceding, -1)
-    if program.turn == 0:
+    if program.turn == 0 and program.division is None:
         preceding = best_links(program, state.used)
     return Solution(
         chosen=state.used,
         preceding=preceding,
-        objective=program.objective(state.used, preceding),
+        parent=state.parent,
+        objective=program.objective(state.used, preceding, state.parent),
         bound=None,
         solver="paths",
         proven=False,
@@ -91,6 +92,7 @@ def _flatten(program: TrackingProgram) -> Problem:
         neighbor=neighbors,
         penalty=program.penalty,
         turn=program.turn,
+        division=np.inf if program.division is None else program.division,
     )
 
 
@@ -100,6 +102,8 @@ def _empty_state(program: TrackingProgram) -> State:
         used=np.zeros(nodes, np.bool_),
         following=np.full(nodes, -1, np.int64),
         preceding=np.full(nodes, -1, np.int64),
+        parent=np.full(nodes, -1, np.int64),
+        divided=np.zeros(nodes, np.bool_),
         residual=program.windows.counts.copy(),
         marginal=np.zeros(nodes),
         best=np.full(max(nodes, edges), np.inf),

@@ -22,6 +22,8 @@ class Solution:
     """Name of the solver: `paths`, `highs`, `scipy`, `pulp-cbc` or `pulp-highs`."""
     proven: bool
     """True when the bound proves the solution optimal within the gap that was asked for."""
+    parent: NDArray[np.int64] | None = None
+    """The candidate that a track's first one divided from, -1 for all others, shape (candidates,)."""
 
     @property
     def gap(self) -> float | None:

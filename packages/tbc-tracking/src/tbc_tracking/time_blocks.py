@@ -23,10 +23,12 @@ from tbc_tracking.anchors import (
 )
 from tbc_tracking.candidates import Candidates, find_candidates
 from tbc_tracking.config import TrackConfig
-from tbc_tracking.corrections import FixedPoints, ends_of_tracks, explained_by
+from tbc_tracking.corrections import FixedPoints, ends_of_tracks, explained_by, without_settled
 from tbc_tracking.counting_windows import CountingWindows, build_windows
 from tbc_tracking.object_size import ObjectSize
+from tbc_tracking.path_search import search_paths
 from tbc_tracking.refinement import refine_positions
+from tbc_tracking.renewal import renew_candidates
 from tbc_tracking.solution import Solution
 from tbc_tracking.solvers import solve_program
 from tbc_tracking.tracking_program import TrackingProgram, node_costs
@@ -128,21 +130,39 @@ class BlockSolver:
         self.fixed_names = set(self.fixed.track.tolist())
         self.next_track = 1 + int(self.fixed.track.max(initial=0))
         self.anchors = Anchors.none()
+        self.shape = (0, 0)
 
     def settle(
         self, maps: NDArray[np.float32], *, context: int, start: int, stop: int, last: bool
     ) -> SettledBlock:
         """Solve one block and settle the frames start <= t < stop; `maps` begin `context` frames earlier."""
         own = maps[context:]
+        self.shape = (own.shape[1], own.shape[2])
         candidates = _drop_context(
             find_candidates(maps, size=self.size, config=self.config.candidates), context
         )
         fixed = self.fixed.between(start, start + len(own))
         candidates = fixed.displace(candidates, self.size)
-        anchored = with_anchors(
-            candidates, Anchors.join([self.anchors, fixed.anchors()]), self.size
-        )
+        anchors = Anchors.join([self.anchors, fixed.anchors()])
+        anchored = with_anchors(candidates, anchors, self.size)
         program, windows = self._program(own, anchored, fixed, first=start == 0)
+        left_over = without_settled(fixed, own, self.size)
+        for _ in range(self.config.candidates.renewals):
+            # The path search is good enough to say where candidates are wanted; the last round is solved as asked.
+            draft = search_paths(program, self.config.solver.search, seed=self.seed + start)
+            free = anchored.role == FREE
+            candidates = fixed.displace(
+                renew_candidates(
+                    left_over,
+                    candidates,
+                    draft.chosen[free],
+                    size=self.size,
+                    config=self.config.candidates,
+                ),
+                self.size,
+            )
+            anchored = with_anchors(candidates, anchors, self.size)
+            program, windows = self._program(own, anchored, fixed, first=start == 0)
         solution = solve_program(program, self.config.solver, seed=self.seed + start)
         track, merged = self._name_tracks(solution, anchored)
         block = self._collect(own, anchored, solution, track, fixed, start, stop)
@@ -192,6 +212,7 @@ class BlockSolver:
             node_cost=node_cost,
             penalty=flow.count / windows.coverage,
             turn=flow.turn,
+            division=flow.division,
             constant=-float(np.minimum(graph.entry, 0).sum() + np.minimum(graph.exit, 0).sum()),
         )
         return program, windows

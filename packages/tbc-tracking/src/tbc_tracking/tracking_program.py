@@ -7,6 +7,9 @@ With x_v in {0, 1} for the candidates, f_e >= 0 for the edges and residuals u+_r
                 out_v = sum of f over the edges out of v <= x_v     (the rest ends there)
                 sum_v W_rv x_v + u-_r - u+_r = n_r                  for every window r
 
+With divisions (specification 6.3) a candidate may send out a second unit: out_v <= x_v + d_v, d_v <= x_v, at
+the cost c_div d_v.
+
 Entry and exit flows are eliminated: they are what conservation leaves over. Only x is integral; with x fixed
 the flow is integral by itself. Declaring only f integral would not do (specification 1.3).
 """
@@ -36,6 +39,8 @@ class TrackingProgram:
     """lambda: cost of one unit of residual in one window."""
     turn: float
     """Cost of a change of velocity of one sigma per frame."""
+    division: float | None = None
+    """Cost of a division, None where there are none."""
     constant: float = 0.0
     """What is paid anyway: the open ends of settled tracks, until somebody goes on from them."""
 
@@ -43,12 +48,18 @@ class TrackingProgram:
         """Return the objective of no tracks at all: every count is unexplained."""
         return self.constant + self.penalty * float(np.abs(self.windows.counts).sum())
 
-    def objective(self, chosen: NDArray[np.bool_], preceding: NDArray[np.int64]) -> float:
+    def objective(
+        self,
+        chosen: NDArray[np.bool_],
+        preceding: NDArray[np.int64],
+        parent: NDArray[np.int64] | None = None,
+    ) -> float:
         """Return the objective of a set of tracks.
 
         Args:
             chosen: x, shape (candidates,).
             preceding: the candidate before each one on its track, -1 where a track begins.
+            parent: the candidate that a beginning track divided from, -1 where it entered; none by default.
 
         Raises:
             ValueError: if a link is no edge of the graph.
@@ -56,17 +67,16 @@ class TrackingProgram:
         residual = self.windows.counts - self.windows.weights.T @ chosen.astype(np.float64)
         nodes = np.flatnonzero(chosen)
         linked = nodes[preceding[nodes] >= 0]
+        born = nodes[parent[nodes] >= 0] if parent is not None else nodes[:0]
+        entered = np.setdiff1d(np.setdiff1d(nodes, linked), born)
         ended = np.setdiff1d(nodes, preceding[linked])
         total = self.constant + self.penalty * float(np.abs(residual).sum())
         total += float(self.node_cost[nodes].sum())
-        total += float(
-            self.graph.entry[np.setdiff1d(nodes, linked)].sum() + self.graph.exit[ended].sum()
-        )
-        return (
-            total
-            + self._link_costs(preceding[linked], linked)
-            + self._turn_costs(preceding, linked)
-        )
+        total += float(self.graph.entry[entered].sum() + self.graph.exit[ended].sum())
+        total += self._link_costs(preceding[linked], linked) + self._turn_costs(preceding, linked)
+        if parent is not None and len(born):
+            total += self._link_costs(parent[born], born) + len(born) * (self.division or 0.0)
+        return total
 
     def _link_costs(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> float:
         count = len(self.candidates)
@@ -121,6 +131,7 @@ def build_program(
         node_cost=node_costs(maps, candidates, flow),
         penalty=flow.count / rows.coverage,
         turn=flow.turn,
+        division=flow.division,
     )
 
 
