@@ -45,7 +45,7 @@ def main(work: Path) -> None:
         validate=("32:40",),
         ignore=write_mask(work / "ignore.png", frames.size),
         sigma=1.3,
-        steps=2000,
+        steps=1500,
         crop=96,
         flips="both",
         average=0.99,
