@@ -143,6 +143,14 @@ def test_training_learns_to_count(tmp_path):
     assert loaded.description.data["points"] == 18
 
 
+def test_a_known_factor_serves_where_no_frames_are_left_to_validate(tmp_path):
+    plain = run(tmp_path / "plain").network
+    scaled = run(tmp_path / "scaled", replace(TINY, calibration_scale=1.25)).network
+    frames, _ = make_video()
+    maps = plain.predict_all(frames)
+    np.testing.assert_allclose(scaled.predict_all(frames), 1.25 * maps, rtol=1e-6)
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run(tmp_path / name, seed=seed)

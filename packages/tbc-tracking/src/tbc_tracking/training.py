@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tbc_tracking.calibration import fit_calibration
+from tbc_tracking.calibration import Calibration, fit_calibration
 from tbc_tracking.crops import Crop, Distort, RandomCrops, load_crops
 from tbc_tracking.data import AnnotatedFrames, TrainingData, read_training_data
 from tbc_tracking.density_network import (
@@ -222,18 +222,17 @@ class _Training:
     def _finish(self) -> TrainingResult:
         """Validate, calibrate and write the finished network."""
         network, scores = self._current(), None
+        calibration = Calibration(scale=self.config.calibration_scale)
         path = self.run.folder / NETWORK_NAME
         if len(self.data.validate):
             frames = list(compare_maps(network, self.data.validate))
             scores = score_frames(frames)
             self.run.log(self.config.steps, split="validate", **scores._asdict())
-            network.description = replace(
-                network.description,
-                calibration=fit_calibration(
-                    self.config.calibration, [(sums.predicted, sums.target) for sums in frames]
-                ),
-                data={**network.description.data, "validation": scores._asdict()},
-            )
+            rows = [(sums.predicted, sums.target) for sums in frames]
+            calibration = fit_calibration(self.config.calibration, rows)
+            facts = {**network.description.data, "validation": scores._asdict()}
+            network.description = replace(network.description, data=facts)
+        network.description = replace(network.description, calibration=calibration)
         if current_world().is_first:
             network.save(path)
         return TrainingResult(network, scores)

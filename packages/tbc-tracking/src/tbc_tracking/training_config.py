@@ -86,6 +86,8 @@ class TrainingConfig:
 
     calibration: CalibrationKind = "scale"
     """Correction of the counts fitted on the validation frames: none, one factor, or one per row."""
+    calibration_scale: float = 1.0
+    """Factor where no validation frames are left: what the run that chose the settings found."""
     validate_every: int = 0
     """Steps between validations; 0 validates at the end only."""
     checkpoint_every: int = 200
@@ -147,6 +149,7 @@ _POSITIVE = (
     "sigma_minimum",
     "sigma_maximum",
     "target_scale",
+    "calibration_scale",
     "learning_rate",
 )
 _SHARES = ("average", "contrast", "overlay")
