@@ -103,11 +103,11 @@ def evaluate_methods(
     def method(sequence: MapSequence) -> Tracks:
         return track_density(sequence.maps, size=size, config=config, seed=seed).tracks
 
-    results = [_run("tracking by counting", method, test, distance, config)]
+    results = [run_method("tracking by counting", method, test, distance, config)]
     for name, grid in BASELINES.items():
         chosen = tune_baseline(grid, validation, size=size, distance=distance)
-        results.append(_run(name, _baseline(chosen, size), test, distance, chosen))
-    return [*results, _map_sum(test)]
+        results.append(run_method(name, baseline_method(chosen, size), test, distance, chosen))
+    return [*results, map_sum(test)]
 
 
 def choose_setting(
@@ -167,7 +167,9 @@ def tune_baseline(
     return chosen
 
 
-def _baseline(setting: BaselineConfig, size: ObjectSize) -> Callable[[MapSequence], Tracks]:
+def baseline_method(setting: BaselineConfig, size: ObjectSize) -> Callable[[MapSequence], Tracks]:
+    """Return the baseline with a setting as a function from a sequence to tracks."""
+
     def run(sequence: MapSequence) -> Tracks:
         found = detect(sequence.maps, setting.detector, size=size, smoothing=setting.smoothing)
         return link_detections(found, len(sequence.maps), size=size, config=setting)
@@ -175,13 +177,22 @@ def _baseline(setting: BaselineConfig, size: ObjectSize) -> Callable[[MapSequenc
     return run
 
 
-def _run(
+def run_method(
     name: str,
     method: Callable[[MapSequence], Tracks],
     sequences: Sequence[MapSequence],
     distance: float,
     setting: BaselineConfig | TrackConfig,
 ) -> Evaluation:
+    """Run one method on every sequence and score all of them together.
+
+    Args:
+        name: how the table calls it.
+        method: from a sequence to tracks in map pixels.
+        sequences: each with identities of its own.
+        distance: match distance in map pixels.
+        setting: what validation chose.
+    """
     start = time.process_time()
     tracks = [method(sequence) for sequence in sequences]
     elapsed = time.process_time() - start
@@ -202,7 +213,7 @@ def _run(
     return Evaluation(method=name, figures=figures, setting=setting, cpu_seconds=elapsed)
 
 
-def _map_sum(sequences: Sequence[MapSequence]) -> Evaluation:
+def map_sum(sequences: Sequence[MapSequence]) -> Evaluation:
     """Return how far the map sums alone are from the true counts."""
     errors = np.concatenate(
         [

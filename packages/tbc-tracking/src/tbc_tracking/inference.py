@@ -95,6 +95,7 @@ def track_density(
     by_hand = settled is not None and len(settled.frame) > 0
     tracks = _link(_assemble(blocks), size, config, keep_identities=by_hand)
     if not by_hand:
+        tracks = _inside(tracks, solver.shape)
         tracks = name_divisions(
             tracks, config=config.flow, sigma=size.at(tracks.y), shape=solver.shape
         )
@@ -130,6 +131,14 @@ def _rescaled(tracks: Tracks, factor: float) -> Tracks:
         y=_scale(tracks.y, factor),
         width=tracks.width * factor,
         height=tracks.height * factor,
+    )
+
+
+def _inside(tracks: Tracks, shape: tuple[int, int]) -> Tracks:
+    """Return the tracks with points that were refined or interpolated across the border put back into the frame."""
+    height, width = shape
+    return replace(
+        tracks, x=np.clip(tracks.x, -0.49, width - 0.51), y=np.clip(tracks.y, -0.49, height - 0.51)
     )
 
 

@@ -33,7 +33,7 @@ def solve_with_highs(
     }
     if start is not None:
         # The path search has already found what the heuristics would look for: they only cost time.
-        options["mip_heuristic_effort"] = 0.0
+        options |= {"mip_heuristic_effort": 0.0, "mip_heuristic_run_root_reduced_cost": False}
     for name, value in options.items():
         highs.setOptionValue(name, value)
     highs.passModel(_model(matrix))
