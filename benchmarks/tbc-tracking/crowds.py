@@ -10,7 +10,6 @@ windows are both chosen from as many settings on a simulated crowd. Match distan
 import argparse
 import time
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +86,7 @@ def chosen_settings() -> dict[str, TrackConfig]:
     }
     result = {}
     for name, kinds in windows.items():
-        settings = [
-            replace(base, windows=kind, flow=replace(base.flow, entry=entry, exit=entry))
-            for kind, entry in product(kinds, (0.3, 0.5, 0.8))
-        ]
+        settings = [replace(base, windows=kind) for kind in kinds]
         result[name] = choose_setting(settings, crowds, size=size, distance=DISTANCE)
     hard = result["hard windows"]
     result["hard windows, first-order links only"] = replace(

@@ -1,0 +1,190 @@
+"""Nuclei (exact truth) and colloids (agreement with trackpy), settings chosen on validation frames.
+
+    python benchmarks/tbc-tracking/microscopy.py
+
+Nuclei: fit on frames 0-34, choose on 35-39, fit again on 0-39, read 40-64 once; match distance 8 px. Colloids: fit on
+frames 0-15, calibrate on 16-23, read 24-63; match distance 3 px. Trainings (about 45 CPU s each) go to runs/benchmarks.
+"""
+
+import sys
+import time
+import tomllib
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from _rows import data_folder, print_row
+from scipy.ndimage import gaussian_filter
+
+from tbc_tracking.baselines import BaselineConfig, detect, link_detections
+from tbc_tracking.config import TrackConfig
+from tbc_tracking.data import to_map
+from tbc_tracking.evaluation import (
+    BASELINES,
+    MapSequence,
+    baseline_method,
+    choose_setting,
+    map_sum,
+    run_method,
+    tune_baseline,
+)
+from tbc_tracking.formats import read_tracks
+from tbc_tracking.formats.cell_tracking_challenge import read_lineage
+from tbc_tracking.frames import open_frames
+from tbc_tracking.inference import track_density
+from tbc_tracking.object_size import ObjectSize
+from tbc_tracking.point_metrics import evaluate_points
+from tbc_tracking.training import train
+from tbc_tracking.training_config import TrainingConfig
+
+SEEDS = (0, 1, 2)
+RUNS = Path("runs/benchmarks")
+CONFIGS = Path(__file__).parents[2] / "packages/tbc-tracking/configs"
+
+
+def trained(data: str, stage: str, seed: int, frames, tracks):
+    """Return a network of one stage and its maps of the whole video; trainings and maps are kept."""
+    settings = tomllib.loads((CONFIGS / f"{data}.toml").read_text("utf-8"))
+    if stage == "final":
+        settings |= {"fit": ["0:40"], "calibration": "none"}
+        del settings["validate"]
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    folder = RUNS / f"{data}_{stage}_seed{seed}"
+    start = time.process_time()
+    network = train(
+        TrainingConfig(**settings), folder, frames=frames, tracks=tracks, seed=seed, device="cpu"
+    ).network
+    print(f"{folder}: {time.process_time() - start:.0f} CPU s", file=sys.stderr)
+    saved = folder / "maps.npy"
+    if not saved.exists():
+        np.save(saved, network.predict_all(frames))
+    return network, np.load(saved)
+
+
+def on_map(tracks, stride: int):
+    """Return tracks in map pixels."""
+    return replace(tracks, x=to_map(tracks.x, stride=stride), y=to_map(tracks.y, stride=stride))
+
+
+def part(maps: np.ndarray, truth, start: int, stop: int) -> MapSequence:
+    """Return some frames as a sequence of its own."""
+    return MapSequence(maps=maps[start:stop], truth=truth.between(start, stop))
+
+
+def nuclei_choices() -> list[TrackConfig]:
+    """Return the settings that validation frames 35-39 choose from: slow objects that divide."""
+    base = TrackConfig()
+    links = replace(base.links, inertia=0.0, relink_passes=0)
+    return [
+        replace(
+            base,
+            links=links,
+            flow=replace(base.flow, entry=entry, exit=entry, division=division, reach=reach),
+        )
+        for entry, division, reach in product((0.5, 0.8), (0.1, 0.3), (2.0, 3.0))
+    ]
+
+
+def brightness_maxima(frames, truth, size: ObjectSize) -> dict:
+    """Return the figures of maxima of the smoothed frames + Hungarian, threshold chosen on frames 35-39."""
+    images = np.stack([gaussian_filter(frame, 2 * size.intercept / 2) for frame in frames])
+    best = None
+    for threshold in np.linspace(0.02, 0.4, 20):
+        found = detect(images, "peaks", size=size, smoothing=0.01)
+        rows = np.rint(found[:, [2, 1]]).astype(int)
+        rows = np.clip(rows, 0, np.array(images.shape[1:]) - 1)
+        found[:, 3] = images[found[:, 0].astype(int), rows[:, 0], rows[:, 1]]
+        tracks = link_detections(
+            found, len(images), size=size, config=BaselineConfig(threshold=threshold, reach=2.5)
+        )
+        score = evaluate_points(truth.between(35, 40), tracks.between(35, 40), distance=8.0).mota
+        if best is None or score > best[0]:
+            best = (
+                score,
+                evaluate_points(truth.between(40, 65), tracks.between(40, 65), distance=8.0),
+            )
+    return best[1].as_dict()
+
+
+def nuclei() -> None:
+    """Print the rows of the nuclei."""
+    folder = data_folder("nuclei_sim")
+    frames = open_frames(folder)
+    tracks = read_tracks(folder / "gt.csv", length=frames.length, size=frames.size)
+    tracks = replace(tracks, parents=read_lineage(folder / "man_track.txt")[1])
+    results: dict[str, list] = {}
+    validation, test = [], []
+    for seed in SEEDS:
+        network, maps = trained("nuclei", "choose", seed, frames, tracks)
+        truth = on_map(tracks, network.stride)
+        validation.append(part(maps, truth, 35, 40))
+        final, final_maps = trained("nuclei", "final", seed, frames, tracks)
+        scale = np.float32(network.description.calibration.scale)
+        test.append((final, part(final_maps * scale, truth, 40, 65)))
+    size, distance = network.size, 8.0 / network.stride
+    config = choose_setting(nuclei_choices(), validation, size=size, distance=distance)
+    print(f"nuclei, chosen on 35-39: {config.flow}", file=sys.stderr)
+    settings = {
+        n: tune_baseline(g, validation, size=size, distance=distance) for n, g in BASELINES.items()
+    }
+
+    def method(sequence: MapSequence):
+        return track_density(sequence.maps, size=size, config=config).tracks
+
+    for _, sequence in test:
+        runs = {"tracking by counting": (method, config)}
+        runs |= {name: (baseline_method(chosen, size), chosen) for name, chosen in settings.items()}
+        for name, (run, chosen) in runs.items():
+            results.setdefault(name, []).append(run_method(name, run, [sequence], distance, chosen))
+        results.setdefault("map sum", []).append(map_sum([sequence]))
+    figures = ("mota", "idf1", "hota", "switches", "count_mae", "count_bias", "division_f1")
+    for name, runs in results.items():
+        for figure in figures:
+            if figure in runs[0].figures:
+                print_row(
+                    f"nuclei {figure}: {name}", [run.figures[figure] for run in runs], seeds=SEEDS
+                )
+    plain = brightness_maxima(list(frames), tracks, ObjectSize(intercept=6.0))
+    for figure in ("mota", "count_mae"):
+        print_row(f"nuclei {figure}: brightness maxima + Hungarian", plain[figure])
+
+
+def colloids() -> None:
+    """Print the agreement with trackpy on the colloids."""
+    folder = data_folder("colloids_water")
+    frames = open_frames(folder)
+    silver = read_tracks(folder / "silver.csv", length=frames.length, size=frames.size)
+    base = TrackConfig()
+    config = replace(base, links=replace(base.links, inertia=0.0, relink_passes=0, stitch_frames=0))
+    results: dict[str, list] = {}
+    for seed in SEEDS:
+        network, maps = trained("colloids", "choose", seed, frames, silver)
+        truth, size, distance = on_map(silver, network.stride), network.size, 3.0 / network.stride
+        validation, test = part(maps, truth, 16, 24), part(maps, truth, 24, 64)
+        name = "tracking by counting"
+        run = run_method(
+            name,
+            lambda s, size=size: track_density(s.maps, size=size, config=config).tracks,
+            [test],
+            distance,
+            config,
+        )
+        results.setdefault(name, []).append(run)
+        for name in ("peaks + Hungarian", "deconvolution + Hungarian"):
+            chosen = tune_baseline(BASELINES[name], [validation], size=size, distance=distance)
+            results.setdefault(name, []).append(
+                run_method(name, baseline_method(chosen, size), [test], distance, chosen)
+            )
+    for name, runs in results.items():
+        for figure in ("recall", "precision", "mota", "idf1", "count_mae", "count_bias"):
+            print_row(
+                f"colloids agreement, {figure}: {name}",
+                [run.figures[figure] for run in runs],
+                seeds=SEEDS,
+            )
+
+
+if __name__ == "__main__":
+    nuclei()
+    colloids()
