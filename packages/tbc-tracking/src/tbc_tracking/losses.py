@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 Maps = Float[Tensor, "batch 1 map_height map_width"]
+Targets = Float[Tensor, "batch 1 target_height target_width"]
+"""Axes of their own: a difference in shape is for the function's sentence, not for the type checker's."""
 
 
 class DensityLosses(NamedTuple):
@@ -20,7 +22,7 @@ class DensityLosses(NamedTuple):
 
 
 def density_loss(
-    maps: Maps, targets: Maps, *, weights: Maps | None = None, count_weight: float = 0.0
+    maps: Maps, targets: Targets, *, weights: Maps | None = None, count_weight: float = 0.0
 ) -> DensityLosses:
     """Return (1/2N) sum_i ||w (F_i - D_i)||^2 + count_weight (1/N) sum_i |sum w F_i - sum w D_i|.
 
