@@ -7,14 +7,12 @@ frames 0-15, calibrate on 16-23, read 24-63; match distance 3 px. Trainings (abo
 """
 
 import sys
-import time
-import tomllib
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from _rows import data_folder, print_row
+from _trainings import trained
 from scipy.ndimage import gaussian_filter
 
 from tbc_tracking.baselines import BaselineConfig, detect, link_detections
@@ -35,31 +33,8 @@ from tbc_tracking.frames import open_frames
 from tbc_tracking.inference import track_density
 from tbc_tracking.object_size import ObjectSize
 from tbc_tracking.point_metrics import evaluate_points
-from tbc_tracking.training import train
-from tbc_tracking.training_config import TrainingConfig
 
 SEEDS = (0, 1, 2)
-RUNS = Path("runs/benchmarks")
-CONFIGS = Path(__file__).parents[2] / "packages/tbc-tracking/configs"
-
-
-def trained(data: str, stage: str, seed: int, frames, tracks):
-    """Return a network of one stage and its maps of the whole video; trainings and maps are kept."""
-    settings = tomllib.loads((CONFIGS / f"{data}.toml").read_text("utf-8"))
-    if stage == "final":
-        settings |= {"fit": ["0:40"], "calibration": "none"}
-        del settings["validate"]
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    folder = RUNS / f"{data}_{stage}_seed{seed}"
-    start = time.process_time()
-    network = train(
-        TrainingConfig(**settings), folder, frames=frames, tracks=tracks, seed=seed, device="cpu"
-    ).network
-    print(f"{folder}: {time.process_time() - start:.0f} CPU s", file=sys.stderr)
-    saved = folder / "maps.npy"
-    if not saved.exists():
-        np.save(saved, network.predict_all(frames))
-    return network, np.load(saved)
 
 
 def on_map(tracks, stride: int):
@@ -116,10 +91,10 @@ def nuclei() -> None:
     results: dict[str, list] = {}
     validation, test = [], []
     for seed in SEEDS:
-        network, maps = trained("nuclei", "choose", seed, frames, tracks)
+        network, maps = trained("nuclei", "choose", seed, frames=frames, tracks=tracks)
         truth = on_map(tracks, network.stride)
         validation.append(part(maps, truth, 35, 40))
-        final, final_maps = trained("nuclei", "final", seed, frames, tracks)
+        final, final_maps = trained("nuclei", "final", seed, frames=frames, tracks=tracks)
         scale = np.float32(network.description.calibration.scale)
         test.append((final, part(final_maps * scale, truth, 40, 65)))
     size, distance = network.size, 8.0 / network.stride
@@ -159,7 +134,7 @@ def colloids() -> None:
     config = replace(base, links=replace(base.links, inertia=0.0, relink_passes=0, stitch_frames=0))
     results: dict[str, list] = {}
     for seed in SEEDS:
-        network, maps = trained("colloids", "choose", seed, frames, silver)
+        network, maps = trained("colloids", "choose", seed, frames=frames, tracks=silver)
         truth, size, distance = on_map(silver, network.stride), network.size, 3.0 / network.stride
         validation, test = part(maps, truth, 16, 24), part(maps, truth, 24, 64)
         name = "tracking by counting"

@@ -7,14 +7,13 @@ Each seed is trained twice (about 90 CPU s each): on blocks 0, 2, 4 to choose se
 """
 
 import sys
-import time
-import tomllib
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from _rows import data_folder, print_row
+from _trainings import trained
 
 from tbc_tracking.config import TrackConfig
 from tbc_tracking.data import to_map
@@ -31,35 +30,12 @@ from tbc_tracking.evaluation import (
 from tbc_tracking.formats import read_tracks
 from tbc_tracking.frames import open_frames
 from tbc_tracking.inference import track_density
-from tbc_tracking.training import train
-from tbc_tracking.training_config import TrainingConfig
 
 SEEDS = (0, 1, 2)
 TEST_BLOCKS = (1, 3, 5, 7)
 SPARSEST = 3
 DISTANCE = 10.0
-RUNS = Path("runs/benchmarks")
-CONFIG = Path(__file__).parents[2] / "packages/tbc-tracking/configs/pets.toml"
 FIGURES = Path(__file__).parents[2] / "docs/packages/tbc-tracking/figures"
-
-
-def trained(stage: str, seed: int, frames, tracks) -> tuple[DensityNetwork, np.ndarray]:
-    """Return a network and its uncalibrated maps of the whole video; trainings and maps are kept."""
-    settings = tomllib.loads(CONFIG.read_text("utf-8"))
-    if stage == "final":
-        settings["fit"] = [*settings["fit"], *settings.pop("validate")]
-        settings["calibration"] = "none"
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    folder = RUNS / f"pets_{stage}_seed{seed}"
-    start = time.process_time()
-    network = train(
-        TrainingConfig(**settings), folder, frames=frames, tracks=tracks, seed=seed, device="cpu"
-    ).network
-    print(f"{folder}: {time.process_time() - start:.0f} CPU s", file=sys.stderr)
-    saved = folder / "maps.npy"
-    if not saved.exists():
-        np.save(saved, network.predict_all(frames))
-    return network, np.load(saved)
 
 
 def blocks(maps: np.ndarray, truth, numbers) -> list[MapSequence]:
@@ -110,14 +86,14 @@ def main() -> None:
     tracks = read_tracks(folder / "gt.csv", length=frames.length, size=frames.size)
     validation, test = [], {}
     for seed in SEEDS:
-        first, first_maps = trained("choose", seed, frames, tracks)
+        first, first_maps = trained("pets", "choose", seed, frames=frames, tracks=tracks)
         stride = first.stride
         truth = replace(
             tracks, x=to_map(tracks.x, stride=stride), y=to_map(tracks.y, stride=stride)
         )
         validation += blocks(first_maps, truth, (6,))
         # The calibration is a setting: the factor that block 6 chose goes to the final network.
-        final, final_maps = trained("final", seed, frames, tracks)
+        final, final_maps = trained("pets", "final", seed, frames=frames, tracks=tracks)
         scale = first.description.calibration.scale if "--raw" not in sys.argv else 1.0
         test[seed] = (final, final_maps * np.float32(scale))
     distance, size = DISTANCE / stride, first.size
