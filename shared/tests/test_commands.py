@@ -75,6 +75,18 @@ def train(options: TrainOptions) -> None:
     emit([{"name": "loss", "value": 0.5}], json=options.json)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BuildOptions(Options):
+    """What build understands."""
+
+    network: Annotated[Network, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Network)
+    """Its flags have no prefix."""
+
+
+def build(options: BuildOptions) -> None:
+    """Build."""
+
+
 def refuse(options: Options) -> None:
     """Refuse."""
     raise UserError(f"a file is bad:\n  {options.seed}")
@@ -94,7 +106,7 @@ def leave(options: Options) -> int:
     return options.seed
 
 
-VERBS = {"train": train, "refuse": refuse, "crash": crash, "leave": leave}
+VERBS = {"train": train, "build": build, "refuse": refuse, "crash": crash, "leave": leave}
 
 
 def main(argv):
@@ -165,6 +177,11 @@ def test_wrong_usage_exits_with_two_and_says_what(arguments, message):
 
 def test_a_user_error_is_one_line():
     assert run("refuse", "--seed", 3) == (1, "", "toy-program: error: a file is bad: 3\n")
+
+
+def test_settings_without_a_prefix_are_refused_in_one_line():
+    result = run("build", "--depth", 0)
+    assert result == (2, "", "toy-program: error: depth must be at least 1, got 0\n")
 
 
 def test_debug_shows_the_traceback():

@@ -150,7 +150,14 @@ def _run_verb(program: str, name: str, verb: Verb, arguments: list[str]) -> int:
     debug = "--debug" in arguments
     with _logging_to_stderr(program) as loggers, _sigterm_unwinds():
         try:
-            settings = _parse(f"{program} {name}", verb, arguments)
+            try:
+                settings = _parse(f"{program} {name}", verb, arguments)
+            except ValueError as error:
+                # Tyro words refusals by nested settings, but lets those without a prefix through.
+                if debug:
+                    traceback.print_exc()
+                sys.stderr.write(f"{program}: error: {' '.join(str(error).split())}\n")
+                return 2
             quiet, verbose = getattr(settings, "quiet", False), getattr(settings, "verbose", False)
             level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
             for logger in loggers:
