@@ -197,7 +197,7 @@ def refuse_overlap(fit: tuple[FrameRange, ...], validate: tuple[FrameRange, ...]
         for other_start, other_stop in validate:
             if start < other_stop and other_start < stop:
                 raise ValueError(
-                    f"fit and validate must not share frames, got {start}:{stop} and "
+                    f"blocks of validation and others must not share frames, got {start}:{stop} and "
                     f"{other_start}:{other_stop}; take one of them out"
                 )
 
