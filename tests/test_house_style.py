@@ -140,7 +140,13 @@ def test_one_spelling():
 
 
 def test_the_patterns_find_what_they_should():
-    for text in ("/work" + "/main", "/root/x", "/tmp/jobs/1", "https://" + "pypi.org", "--index-url"):
+    for text in (
+        "/work" + "/main",
+        "/root/x",
+        "/tmp/jobs/1",
+        "https://" + "pypi.org",
+        "--index-url",
+    ):
         assert ADDRESSES.search(text), text
     for text in ("../shared/data", "a/home/b", "tmp_path", "network/"):
         assert not ADDRESSES.search(text), text

@@ -350,7 +350,13 @@ def test_a_reader_that_leaves_early_is_no_error(script):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_unwind(script, number, code):
-    process = subprocess.Popen([*script, "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*script, "wait"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A test run in the background of a shell ignores Ctrl-C, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(number)
     assert process.communicate() == (b"cleaned up\n", b"")

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+LONGEST_GAP = 50
+"""Most frames that one edge may skip: edges grow with the square of it."""
+
 
 def _require(condition: bool, rule: str) -> None:
     if not condition:
@@ -133,6 +136,10 @@ class FlowConfig:
         _require(self.count > 0, f"count must be positive, got {self.count}")
         _require(self.reach > 0, f"reach must be positive, got {self.reach}")
         _require(self.gap_frames >= 0, f"gap_frames must not be negative, got {self.gap_frames}")
+        _require(
+            self.gap_frames <= LONGEST_GAP,
+            f"gap_frames must be at most {LONGEST_GAP}, got {self.gap_frames}; stitching closes longer gaps",
+        )
         _require(
             self.division is None or self.division >= 0,
             f"division must not be negative, got {self.division}",

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from tbc_tracking.object_size import ObjectSize
 from tbc_tracking.tracks import Tracks
 
+MOST_PEOPLE = 10_000
+"""More than this in one frame is a mistake: they would stand on one another."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CrowdConfig:
@@ -26,8 +29,10 @@ class CrowdConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.people <= 0:
+        if not self.people > 0:
             raise ValueError(f"people must be positive, got {self.people}")
+        if self.people > MOST_PEOPLE:
+            raise ValueError(f"people must be at most {MOST_PEOPLE}, got {self.people}")
         if not 0 < self.speed[0] <= self.speed[1]:
             raise ValueError(f"speed needs 0 < slowest <= fastest, got {self.speed}")
 

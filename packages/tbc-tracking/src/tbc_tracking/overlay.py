@@ -22,6 +22,10 @@ GOLDEN_RATIO = 0.618033988749895
 """Hues that are this far apart on the color circle stay apart, however many there are."""
 
 
+LARGEST_ZOOM = 16
+"""A frame that is enlarged further fits into no memory and on no screen."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OverlayStyle:
     """How tracks are drawn."""
@@ -39,9 +43,9 @@ class OverlayStyle:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""
-        if self.tail < 0 or self.zoom < 1 or not self.radius > 0:
+        if self.tail < 0 or not 1 <= self.zoom <= LARGEST_ZOOM or not self.radius > 0:
             raise ValueError(
-                "tail must be at least 0, zoom at least 1 and radius positive, got "
+                "tail must be at least 0, zoom from 1 to 16 and radius positive, got "
                 f"tail={self.tail}, zoom={self.zoom}, radius={self.radius}"
             )
         if not self.value_range[0] < self.value_range[1]:
