@@ -58,7 +58,7 @@ def figures(
 ) -> None:
     """Draw the space-time picture and the counts of test block 1."""
     from tbc_tracking.figures import counts_picture, space_time_picture
-    from tenfold_shared import save_figure
+    from tenfold_shared.plots import save_figure
 
     block = blocks(maps, truth, (1,))[0]
     result = track_density(block.maps, size=network.size, config=config)
