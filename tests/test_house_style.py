@@ -144,7 +144,7 @@ def test_the_patterns_find_what_they_should():
         "/work" + "/main",
         "/root/x",
         "/tmp/jobs/1",
-        "https://" + "pypi.org",
+        "https://pypi" + ".org",
         "--index-url",
     ):
         assert ADDRESSES.search(text), text

@@ -100,22 +100,27 @@ def track_density(
             tracks, config=config.flow, sigma=size.at(tracks.y), shape=solver.shape
         )
     counts = np.concatenate([block.map_counts for block in blocks])
-    places = np.concatenate([block.residuals for block in blocks])
-    places = places[np.argsort(-np.abs(places[:, 3]), kind="stable")][:look_here]
     return TrackingResult(
         tracks=_rescaled(tracks, stride),
         map_counts=counts,
         blocks=tuple(block.report for block in blocks),
-        look_here=tuple(
-            LookHere(
-                frame=int(t),
-                x=float(_scale(x, stride)),
-                y=float(_scale(y, stride)),
-                objects=float(objects),
-            )
-            for t, x, y, objects in places
-        ),
+        look_here=_strongest_disagreements(blocks, stride)[:look_here],
         warnings=_warnings(tracks, counts, blocks, config=config, fixed=settled),
+    )
+
+
+def _strongest_disagreements(blocks: list[SettledBlock], stride: float) -> tuple[LookHere, ...]:
+    """Return where map and tracks disagree in frame pixels, strongest first."""
+    places = np.concatenate([block.residuals for block in blocks])
+    places = places[np.argsort(-np.abs(places[:, 3]), kind="stable")]
+    return tuple(
+        LookHere(
+            frame=int(t),
+            x=float(_scale(x, stride)),
+            y=float(_scale(y, stride)),
+            objects=float(objects),
+        )
+        for t, x, y, objects in places
     )
 
 
