@@ -36,6 +36,8 @@ class Network:
     def __post_init__(self):
         if self.depth < 1:
             raise ValueError(f"depth must be at least 1, got {self.depth}")
+        if self.rate > 5:
+            raise ValueError("the rate is too high")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,30 +160,63 @@ def test_the_program_lists_its_verbs_and_its_version():
     [
         ([], "a verb is missing"),
         (["trian"], "no verb 'trian'; perhaps you meant train"),
-        (["train"], "Missing"),
-        (["train", "p", "--step", "3"], "--steps"),
-        (["train", "p", "--steps", "many"], "--steps"),
-        (["train", "p", "--mode", "slow"], "exact"),
-        (["train", "p", "--network.depth", "0"], "depth must be at least 1, got 0"),
-        (["train", "p", "--device", "gpu"], "device must be"),
-        (["train", "p", "--seed", "-1"], "seed must not be negative"),
+        (["train"], "PATH is missing: Folder of pictures"),
+        (["train", "p", "--step", "3"], "there is no flag --step; perhaps you meant --steps"),
+        (["train", "p", "--zzz"], "there is no flag --zzz; see toy-program train --help"),
+        (["train", "p", "q"], "'q' is one value too many"),
+        (["train", "p", "--steps"], "--steps needs a value"),
+        (["train", "p", "--steps", "many"], "--steps must be a whole number, got 'many'"),
+        (["train", "p", "--limit", "x"], "--limit must be a number, got 'x'"),
+        (["train", "p", "--network.sizes", "1", "x"], "must be whole numbers, got '1 x'"),
+        (["train", "p", "--mode", "slow"], "--mode must be one of fast, exact, got slow"),
     ],
 )
 def test_wrong_usage_exits_with_two_and_says_what(arguments, message):
     result = run(*arguments)
     assert result.code == 2
     assert message in result.stderr
+    assert result.stderr.count("\n") == 1
     assert not result.stdout
     assert not seen
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "p", "--network.depth", "0"], "--network.depth must be at least 1, got 0."),
+        (["train", "p", "--depth=0"], "--depth must be at least 1, got 0."),
+        (["build", "--depth", "0"], "--depth must be at least 1, got 0."),
+        (["train", "p", "--network.rate", "7"], "--network.rate: the rate is too high."),
+        (["train", "p", "--device", "gpu"], "--device must be auto, cpu, cuda"),
+        (["train", "p", "--seed", "-1"], "--seed must not be negative, got -1."),
+    ],
+)
+def test_refused_values_exit_with_one_and_name_the_flag(arguments, message):
+    result = run(*arguments)
+    assert result.code == 1
+    assert result.stderr.startswith(f"toy-program: error: {message[:-1]}")
+    assert result.stderr.count("\n") == 1
+    assert not result.stdout
+    assert not seen
+
+
+def test_a_refused_value_of_a_file_names_the_file(tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text("[network]\ndepth = 0\n")
+    result = run("train", "photos", "--config", file)
+    sentence = f"toy-program: error: {file}: --network.depth must be at least 1, got 0.\n"
+    assert result == (1, "", sentence)
+    typed = run("train", "photos", "--config", file, "--network.depth", -1)
+    assert typed.stderr == "toy-program: error: --network.depth must be at least 1, got -1.\n"
+
+
+def test_help_is_as_wide_as_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(len, run("train", "--help").stdout.splitlines())) <= 60
+
+
 def test_a_user_error_is_one_line():
     assert run("refuse", "--seed", 3) == (1, "", "toy-program: error: a file is bad: 3\n")
-
-
-def test_settings_without_a_prefix_are_refused_in_one_line():
-    result = run("build", "--depth", 0)
-    assert result == (2, "", "toy-program: error: depth must be at least 1, got 0\n")
 
 
 def test_debug_shows_the_traceback():
@@ -280,8 +315,9 @@ def test_missing_and_foreign_settings_files_give_a_sentence(tmp_path):
 def test_values_of_a_file_are_checked_like_flags(tmp_path, text):
     (tmp_path / "a.toml").write_text(text)
     result = run("train", "photos", "--config", tmp_path / "a.toml")
-    assert result.code == 2
-    assert text.split()[0] in result.stderr
+    assert result.code == 1
+    assert f"{tmp_path / 'a.toml'}: --{text.split()[0]} must be" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_tables_are_aligned_and_undefined_numbers_marked(capsys):

@@ -3,6 +3,7 @@
 import pytest
 
 from tbc_tracking.config import (
+    SOLVERS,
     CandidateConfig,
     FlowConfig,
     LinkConfig,
@@ -12,6 +13,7 @@ from tbc_tracking.config import (
     WindowConfig,
     paper_preset,
 )
+from tbc_tracking.solvers import available_solvers
 
 REFUSED = [
     (CandidateConfig, {"iterations": 0}, "iterations must be at least 1, got 0"),
@@ -44,6 +46,7 @@ REFUSED = [
     (LinkConfig, {"inertia": 1.5}, r"inertia must be in \[0, 1\], got 1.5"),
     (LinkConfig, {"stitch_frames": -1}, "stitch_frames must not be negative"),
     (LinkConfig, {"stitch_reach": 0.0}, "stitch_reach must be positive"),
+    (SolverConfig, {"solver": "gurobi"}, "solver must be one of paths, highs, .*got 'gurobi'"),
     (SolverConfig, {"gap": -0.1}, r"gap must be in \[0, 1\), got -0.1"),
     (SolverConfig, {"gap": 1.0}, r"gap must be in \[0, 1\)"),
     (SolverConfig, {"time_limit": 0.0}, "time_limit must be positive"),
@@ -75,3 +78,7 @@ def test_the_preset_of_the_paper_has_its_form():
     assert config.solver.solver != "paths"
     assert config.links.relink_passes == 0
     assert config.links.stitch_frames < 2
+
+
+def test_every_solver_can_be_named():
+    assert set(SOLVERS) == set(available_solvers())

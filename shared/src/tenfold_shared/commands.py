@@ -1,6 +1,7 @@
 """The terminal: verbs made from dataclasses, settings from files, exit codes, tables and JSON.
 
-Exit codes: 0 done, 1 a `UserError` in one line, 2 wrong usage, 130 and 143 after Ctrl-C and SIGTERM.
+Exit codes: 0 done, 1 a refused file or value in one line, 2 wrong usage, 130 and 143 after Ctrl-C
+and SIGTERM.
 Results go to stdout, everything else to stderr. Nothing here imports torch.
 """
 
@@ -28,7 +29,7 @@ from typing import Any
 import tyro
 
 from tenfold_shared.errors import UserError
-from tenfold_shared.settings import flags_from_file
+from tenfold_shared.parsing import UsageError, parse_settings
 
 Verb = Callable[[Any], Any]
 
@@ -150,37 +151,23 @@ def _run_verb(program: str, name: str, verb: Verb, arguments: list[str]) -> int:
     debug = "--debug" in arguments
     with _logging_to_stderr(program) as loggers, _sigterm_unwinds():
         try:
-            try:
-                settings = _parse(f"{program} {name}", verb, arguments)
-            except ValueError as error:
-                # Tyro words refusals by nested settings, but lets those without a prefix through.
-                if debug:
-                    traceback.print_exc()
-                sys.stderr.write(f"{program}: error: {' '.join(str(error).split())}\n")
-                return 2
+            settings = parse_settings(
+                _settings_class(verb),
+                arguments,
+                program=f"{program} {name}",
+                text=inspect.getdoc(verb) or "",
+            )
             quiet, verbose = getattr(settings, "quiet", False), getattr(settings, "verbose", False)
             level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
             for logger in loggers:
                 logger.setLevel(level)
             code = verb(settings)
-        except UserError as error:
+        except (UserError, UsageError) as error:
             if debug:
                 traceback.print_exc()
             sys.stderr.write(f"{program}: error: {' '.join(str(error).split())}\n")
-            return 1
+            return 1 if isinstance(error, UserError) else 2
     return code if isinstance(code, int) else 0
-
-
-def _parse(program: str, verb: Verb, arguments: list[str]) -> Any:
-    """Parse the flags of `--config` and then the user's own, which win."""
-    settings = _settings_class(verb)
-    flags, positionals = flags_from_file(settings, arguments)
-    if positionals:
-        # Positional values of the file count only where the command line gives none.
-        with suppress(SystemExit):
-            return tyro.cli(settings, args=[*flags, *arguments], console_outputs=False)
-    arguments = [*flags, *positionals, *arguments]
-    return tyro.cli(settings, prog=program, args=arguments, description=inspect.getdoc(verb))
 
 
 def _load(verb: Verb | str) -> Verb:

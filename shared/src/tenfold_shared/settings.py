@@ -30,7 +30,7 @@ def flags_from_file(settings: type[Any], arguments: Sequence[str]) -> tuple[list
     Raises:
         UserError: The file is missing or damaged, or holds a key that is no setting.
     """
-    file = _config_file(arguments)
+    file = config_file(arguments)
     if file is None:
         return [], []
     flags: list[str] = []
@@ -42,7 +42,7 @@ def flags_from_file(settings: type[Any], arguments: Sequence[str]) -> tuple[list
     return [*flags, f"--config={file}"], positionals
 
 
-def _config_file(arguments: Sequence[str]) -> Path | None:
+def config_file(arguments: Sequence[str]) -> Path | None:
     """Return the value of the last `--config`."""
     found = None
     for index, argument in enumerate(arguments):
@@ -84,7 +84,7 @@ def _expand(
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             if not isinstance(value, dict):
                 raise UserError(f"{file}: {key_prefix}{key} must be a section, got {value!r}.")
-            unnamed = tyro.conf.OmitArgPrefixes in markers or _is_unnamed(markers)
+            unnamed = is_unprefixed(markers)
             yield from _expand(
                 file,
                 kind,
@@ -96,9 +96,10 @@ def _expand(
             yield ("" if tyro.conf.Positional in markers else f"--{flag}"), kind, value
 
 
-def _is_unnamed(markers: Sequence[Any]) -> bool:
-    """Tell whether a nested dataclass is annotated with tyro.conf.arg(name="")."""
-    return any(getattr(marker, "name", None) == "" for marker in markers)
+def is_unprefixed(markers: Sequence[Any]) -> bool:
+    """Tell whether the flags of a nested dataclass, with these annotations, go without its name."""
+    unnamed = any(getattr(marker, "name", None) == "" for marker in markers)
+    return unnamed or tyro.conf.OmitArgPrefixes in markers
 
 
 def _as_arguments(file: Path, flag: str, kind: Any, value: Any) -> list[str]:

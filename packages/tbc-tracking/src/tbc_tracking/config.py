@@ -5,6 +5,8 @@ from typing import Literal
 
 LONGEST_GAP = 50
 """Most frames that one edge may skip: edges grow with the square of it."""
+SOLVERS = ("paths", "highs", "scipy", "pulp-cbc", "pulp-highs")
+"""Names of all solvers; `paths` is the built-in path search."""
 
 
 def _require(condition: bool, rule: str) -> None:
@@ -222,7 +224,11 @@ class SolverConfig:
     """Effort of the path search."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the name and the ranges."""
+        _require(
+            self.solver in SOLVERS,
+            f"solver must be one of {', '.join(SOLVERS)}, got {self.solver!r}",
+        )
         _require(0 <= self.gap < 1, f"gap must be in [0, 1), got {self.gap}")
         _require(self.time_limit > 0, f"time_limit must be positive, got {self.time_limit}")
         _require(self.threads >= 1, f"threads must be at least 1, got {self.threads}")

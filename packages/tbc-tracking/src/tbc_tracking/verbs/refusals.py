@@ -1,4 +1,4 @@
-"""What a user sees when settings do not fit: one line, and exit code 2; bugs stay tracebacks."""
+"""What a user sees when settings do not fit: one line, and exit code 1; bugs stay tracebacks."""
 
 import functools
 import logging
@@ -16,7 +16,7 @@ Config = TypeVar("Config", bound=Options)
 
 
 def refuses(verb: Callable[[Config], None]) -> Callable[[Config], int]:
-    """Let a verb end in one line and exit code 2 when this project's code refuses a setting."""
+    """Let a verb end in one line and exit code 1 when this project's code refuses a setting."""
 
     @functools.wraps(verb)
     def run(config: Config) -> int:
@@ -26,7 +26,7 @@ def refuses(verb: Callable[[Config], None]) -> Callable[[Config], int]:
             if config.debug or not _is_refusal(error):
                 raise
             logger.error("%s", _sentence(error))
-            return 2
+            return 1
         return 0
 
     return run
