@@ -384,6 +384,17 @@ def test_a_reader_that_leaves_early_is_no_error(script):
     assert process.wait() == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device of Linux")
+def test_results_that_cannot_be_written_end_in_one_line(script):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*script, "talk"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    sentence = "toy: error: Cannot write the results: No space left on device.\n"
+    assert done.stderr == sentence
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_unwind(script, number, code):
     process = subprocess.Popen(

@@ -1,13 +1,15 @@
 import errno
 import os
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tenfold_shared import UserError, atomic_path, write_atomically
-from tenfold_shared.files import lock_folder, sweep_stale_temporaries
+from tenfold_shared.files import lock_folder, make_folder, sweep_stale_temporaries
 
 
 def test_text_and_bytes_are_written_with_the_usual_rights(tmp_path):
@@ -62,6 +64,34 @@ def test_a_full_disk_keeps_the_old_file_and_says_how_much_is_needed(tmp_path, mo
     assert calls == [5000, 4000]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_is_no_file_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    for place, sentence in (
+        (tmp_path / "folder", "it is a folder; name a file"),
+        (tmp_path / "file" / "a.csv", f"{tmp_path / 'file'} is no folder"),
+        (tmp_path / "file" / "b" / "a.csv", f"{tmp_path / 'file'} is no folder"),
+    ):
+        with pytest.raises(UserError, match=re.escape(sentence)):
+            write_atomically(place, "new")
+    for folder in (tmp_path / "file", tmp_path / "file" / "b"):
+        with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'file'} is no folder")):
+            make_folder(folder)
+        with pytest.raises(UserError, match="is no folder"), lock_folder(folder):
+            pass
+    assert (tmp_path / "file").read_text() == "old"
+    make_folder(tmp_path / "new" / "folders")
+    assert (tmp_path / "new" / "folders").is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links to devices as POSIX has them")
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    (tmp_path / "a.csv").symlink_to(os.devnull)
+    with pytest.raises(UserError, match="it is no regular file"):
+        write_atomically(tmp_path / "a.csv", "new")
+    assert not Path(os.devnull).is_file()
 
 
 def test_a_write_in_pieces_is_complete(tmp_path, monkeypatch):

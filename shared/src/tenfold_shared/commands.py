@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr. Nothing here imports torch.
 """
 
 import dataclasses
+import errno
 import importlib
 import importlib.metadata
 import inspect
@@ -94,16 +95,26 @@ def run_commands(
     try:
         code = _dispatch(program, verbs, version, arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough. Python would complain again when it flushes.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        _abandon_stdout()
         code = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+            raise
+        _abandon_stdout()
+        sys.stderr.write(f"{program}: error: Cannot write the results: {error.strerror}.\n")
+        code = 1
     except KeyboardInterrupt:
         code = 130
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return code
+
+
+def _abandon_stdout() -> None:
+    """Send what is left to nowhere, or Python complains again when it flushes at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def emit(rows: Iterable[Mapping[str, Any]], *, json: bool = False) -> None:

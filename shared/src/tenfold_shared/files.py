@@ -66,11 +66,14 @@ def atomic_path(path: Path, *, needed_bytes: int | None = None) -> Generator[Pat
         The path to write.
 
     Raises:
-        UserError: The disk is full or the folder cannot be written.
+        UserError: The disk is full, the folder cannot be written, or `path` is a folder or a device.
     """
     final = Path(os.path.realpath(path))
     temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp{final.suffix}")
     try:
+        if final.exists() and not final.is_file():
+            what = "a folder" if final.is_dir() else "no regular file"
+            raise UserError(f"Cannot write {path}: it is {what}; name a file.")
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as written:
@@ -110,6 +113,18 @@ def atomic_folder(folder: Path) -> Generator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, if they are missing.
+
+    Raises:
+        UserError: It cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error, None) from error
+
+
 def sweep_stale_temporaries(folder: Path) -> list[Path]:
     """Remove what killed writers left in `folder`: temporary files older than an hour.
 
@@ -136,8 +151,8 @@ def lock_folder(folder: Path) -> Generator[None]:
     Raises:
         UserError: Another process owns the folder, or it cannot be written.
     """
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise _cannot_write(folder, error, None) from error
@@ -208,6 +223,10 @@ def _concerns(error: OSError, final: Path, temporary: Path) -> bool:
 
 def _cannot_write(path: Path, error: OSError, needed: int | None) -> UserError:
     """Return the sentence for a failed write, with the space that is needed and free."""
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        above = [Path(path), *Path(path).absolute().parents]
+        obstacle = next((place for place in above if place.exists() and not place.is_dir()), path)
+        return UserError(f"Cannot write {path}: {obstacle} is no folder; choose another place.")
     if error.errno not in _FULL:
         return UserError(f"Cannot write {path}: {error.strerror}; choose another place for it.")
     folder = next(parent for parent in Path(path).absolute().parents if parent.exists())

@@ -29,6 +29,7 @@ from tbc_tracking.object_size import ObjectSize
 from tbc_tracking.point_metrics import PointScores, evaluate_points
 from tbc_tracking.simulation import simulate_density
 from tbc_tracking.tracks import Tracks
+from tenfold_shared.files import make_folder
 from tenfold_shared.plots import save_figure
 
 CROWD_SHAPE = (90, 120)
@@ -84,10 +85,10 @@ def run_demo(folder: Path, *, seed: int = 0, device: str = "auto") -> list[dict[
         seed: of the crowd, its maps and the path search.
         device: where the network runs.
     """
+    make_folder(folder)
     frames, colloids = compare_on_colloids(seed=seed, device=device)
     crowd_maps, crowd = compare_on_crowd(seed=seed)
     last = len(frames) - 1
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {
         "1_colloids_tracks": tracks_picture(
             frames[last],
