@@ -198,3 +198,16 @@ def test_exact_solvers_keep_corrections_too(solver):
     fixed = TRUTH.select((TRUTH.id % 3 == 0) & (TRUTH.frame < 8))
     short = Tracks.from_rows(fixed.frame, fixed.id, x=fixed.x, y=fixed.y, length=FRAMES)
     assert_kept(short, track_density(MAPS, size=SIZE, config=config(solver=solver), fixed=short))
+
+
+def test_corrections_after_the_last_frame_change_nothing():
+    maps = MAPS.copy()
+    maps[5:8] = 0  # gaps that stitching closes
+    late = Tracks.from_rows([FRAMES + 3], [1], x=[5.0], y=[5.0])
+    alone = track_density(maps, size=SIZE, config=config())
+    unstitched = track_density(maps, size=SIZE, config=config(), fixed=TRUTH.between(0, 1))
+    assert len(unstitched.tracks.ids) > len(alone.tracks.ids), "test invalid: nothing to stitch"
+    corrected = track_density(maps, size=SIZE, config=config(), fixed=late)
+    assert len(corrected.tracks.ids) == len(alone.tracks.ids)
+    np.testing.assert_array_equal(corrected.tracks.x, alone.tracks.x)
+    assert any("were dropped" in sentence for sentence in corrected.warnings)

@@ -92,7 +92,8 @@ def track_density(
     ]
     if not blocks:
         raise ValueError("there is no frame to track in: give at least one density map")
-    by_hand = settled is not None and len(settled.frame) > 0
+    frames = blocks[-1].report.stop
+    by_hand = settled is not None and bool((settled.frame < frames).any())  # not all too late
     tracks = _link(_assemble(blocks), size, config, keep_identities=by_hand)
     if not by_hand:
         tracks = _inside(tracks, solver.shape)
