@@ -61,3 +61,25 @@ def test_one_row_of_objects_falls_back_to_one_factor():
     maps, target = np.zeros((6, 5), np.float32), np.zeros((6, 5), np.float32)
     maps[3], target[3] = 1, 1.5
     assert fit_calibration("rows", _rows([(maps, target)])) == Calibration(scale=1.5)
+
+
+@pytest.mark.parametrize("kind", ["scale", "rows"])
+@pytest.mark.parametrize(
+    ("factor", "warned"), [(1.9, False), (0.55, False), (3.0, True), (0.2, True)]
+)
+def test_a_factor_beyond_the_limits_is_told(kind, factor, warned, caplog):
+    calibration = fit_calibration(kind, _rows(_pairs(Calibration(scale=factor))))
+    assert calibration.at(0) == pytest.approx(np.clip(factor, 0.5, 2), rel=0.01)
+    assert (f"need a factor of {factor:.2f}" in caplog.text) == warned
+
+
+def test_a_factor_beyond_the_limits_in_the_last_rows_is_told(caplog):
+    calibration = fit_calibration("rows", _rows(_pairs(Calibration(scale=0.8, slope=0.2))))
+    assert "some rows need a factor of" in caplog.text
+    assert calibration.at(11) == 2
+    assert calibration.at(0) == pytest.approx(float(calibration.factors(torch.zeros(12, 9))[0]))
+
+
+def test_nothing_to_calibrate_on_is_told(caplog):
+    fit_calibration("scale", [(np.zeros(4), np.ones(4))])
+    assert "not calibrated" in caplog.text

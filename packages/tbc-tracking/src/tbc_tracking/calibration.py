@@ -1,5 +1,6 @@
 """Calibration of counts: a factor, possibly growing with the row, under which maps sum to what is there."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tbc_tracking.training_config import CalibrationKind
+
+logger = logging.getLogger(__name__)
 
 LIMITS = (0.5, 2.0)
 """A network that needs more than this is not calibrated but wrong."""
@@ -22,6 +25,10 @@ class Calibration:
     """Factor at row 0."""
     slope: float = 0.0
     """Its growth per row of the map."""
+
+    def at(self, row: int) -> float:
+        """Return the factor that is applied in a row of the map."""
+        return float(np.clip(self.scale + self.slope * row, *LIMITS))
 
     def factors(self, maps: Tensor) -> Tensor:
         """Return the factor of each row of maps (..., rows, columns), shape (rows, 1)."""
@@ -47,15 +54,35 @@ def fit_calibration(
     if kind == "none":
         return Calibration()
     moments, targets = np.zeros(3), np.zeros(2)
+    height = 0
     for predicted, target in rows:
-        y = np.arange(len(predicted), dtype=np.float64)
+        height = len(predicted)
+        y = np.arange(height, dtype=np.float64)
         moments += [predicted.sum(), predicted @ y, predicted @ y**2]
         targets += [target.sum(), target @ y]
     if min(moments[0], targets[0]) <= 0:
+        logger.warning("the maps or the points of the validation frames are empty: not calibrated")
         return Calibration()
     scale = float(np.clip(targets[0] / moments[0], *LIMITS))
+    if scale != targets[0] / moments[0]:
+        _warn("counts", targets[0] / moments[0])
     system = np.array([[moments[0], moments[1]], [moments[1], moments[2]]])
     if kind == "scale" or np.linalg.cond(system) > 1e12:
         return Calibration(scale=scale)
     intercept, slope = np.linalg.solve(system, targets)
+    ends = intercept, intercept + slope * (height - 1)
+    worst = max(ends, key=lambda factor: max(LIMITS[0] - factor, factor - LIMITS[1]))
+    if not LIMITS[0] <= worst <= LIMITS[1]:
+        _warn("counts of some rows", worst)
     return Calibration(scale=float(intercept), slope=float(slope))
+
+
+def _warn(what: str, factor: float) -> None:
+    """Tell that calibration ended at a limit."""
+    logger.warning(
+        "the %s need a factor of %.2f, beyond the limits of calibration, %g to %g, which are applied "
+        "instead: train for more steps, or check sigma, the points and the validation frames",
+        what,
+        factor,
+        *LIMITS,
+    )

@@ -38,9 +38,9 @@ def train(config: Train) -> None:
     --out is the run folder (default: run); the network is run/density.safetensors. Running the same
     command again goes on with a training that was interrupted.
     """
+    from tbc_tracking.density_network import NETWORK_NAME
     from tbc_tracking.formats import read_tracks
     from tbc_tracking.frames import open_frames
-    from tbc_tracking.training import NETWORK_NAME
     from tbc_tracking.training import train as train_network
 
     place = find_sequence(config.data, points=config.points)
@@ -56,13 +56,16 @@ def train(config: Train) -> None:
         seed=config.seed,
         device=config.device,
     )
-    calibration = result.network.description.calibration
+    about = result.network.description
+    last_row = -(-frames.size[1] // about.stride) - 1
     row = {
         "network": str(out / NETWORK_NAME),
-        "frames": result.network.description.data.get("frames"),
-        "points": result.network.description.data.get("points"),
+        "frames": about.data.get("frames"),
+        "points": about.data.get("points"),
         "count_mae": result.scores.count_mae if result.scores else None,
         "count_bias": result.scores.count_bias if result.scores else None,
-        "calibration": calibration.scale,
+        "calibration": about.calibration.at(0),
     }
+    if about.calibration.slope:
+        row["calibration_of_last_row"] = about.calibration.at(last_row)
     emit([row], json=config.json)
