@@ -90,3 +90,13 @@ def test_nobody_may_come():
 def test_impossible_crowds_are_refused(given, sentence):
     with pytest.raises(ValueError, match=sentence):
         CrowdConfig(**given)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (0, 5)])
+def test_a_frame_too_small_to_walk_through_is_refused(shape):
+    with pytest.raises(ValueError, match="at least 2 x 2 pixels"):
+        simulate_crowd(1, shape, size=SIZE, seed=0)
+
+
+def test_the_smallest_frame_is_no_reason_to_warn():
+    assert simulate_crowd(3, (2, 2), size=SIZE, seed=0).length == 3

@@ -89,6 +89,15 @@ def test_the_object_size_comes_from_the_boxes_of_the_fit_frames():
     np.testing.assert_allclose(data.fit.size.at(rows), size.at(rows))
 
 
+@pytest.mark.parametrize("sigma", [6.0, 1000.0])
+def test_a_sigma_larger_than_the_frame_is_refused(sigma: float):
+    assert _read(_points([0], [4], [4]), sigma=5.0).fit.size.at(0) == 5
+    with pytest.raises(
+        ValueError, match=f"at most half of the map, got {sigma:g} for maps of 16 x"
+    ):
+        _read(_points([0], [4], [4]), sigma=sigma)
+
+
 def test_points_without_boxes_need_a_sigma():
     with pytest.raises(UserError, match="sigma"):
         _read(_points([0], [4], [4]), sigma=None)

@@ -57,3 +57,11 @@ def test_impossible_sizes_are_refused(given, sentence):
 def test_a_fit_without_heights_says_what_to_give_instead():
     with pytest.raises(ValueError, match="give a fixed sigma"):
         fit_object_size([1.0, 2.0], [np.nan, np.nan])
+
+
+def test_a_sigma_in_other_pixels_is_refused():
+    ObjectSize.constant(10.0).refuse_misfit((20, 30))
+    with pytest.raises(ValueError, match="at most half of the map, got 1000 for maps of 30 x 20"):
+        ObjectSize.constant(1000.0).refuse_misfit((20, 30))
+    with pytest.raises(ValueError, match=r"at most half of the map, got 10\.9"):
+        ObjectSize(intercept=1.4, slope=0.5).refuse_misfit((20, 30))

@@ -114,7 +114,8 @@ def _check_extent(
     frames, height, width = shape
     if extent > min(height, width):
         raise ValueError(
-            f"a window of {extent} pixels does not fit into frames of {width}x{height}: choose a smaller window extent"
+            f"a window of {extent} pixels does not fit into frames of {width}x{height}: check sigma, {sigma:g}, "
+            "or choose a smaller window extent"
         )
     if config.depth > frames:
         raise ValueError(

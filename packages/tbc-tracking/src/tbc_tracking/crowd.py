@@ -48,7 +48,14 @@ def simulate_crowd(
     """Return the exact tracks of a crowd that crosses a frame of `shape` = (height, width) map pixels.
 
     The place is populated from the first frame on: people who started earlier are on their way.
+
+    Raises:
+        ValueError: if the frame is less than 2 pixels high or wide.
     """
+    if min(shape) < 2:
+        raise ValueError(
+            f"a crowd needs a frame of at least 2 x 2 pixels to walk through, got {shape[1]} x {shape[0]}"
+        )
     config = config or CrowdConfig()
     random = np.random.default_rng(seed)
     sigma = float(size.at(shape[0] / 2))

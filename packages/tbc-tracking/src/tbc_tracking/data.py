@@ -109,6 +109,7 @@ def read_training_data(
         seed: of the sample for the statistics.
 
     Raises:
+        ValueError: if an object would be larger than the frame.
         UserError: if a block lies outside of the video, no annotated frame is left to fit, frames are
             smaller than 8 pixels, or there are no boxes to take the object size from.
     """
@@ -132,13 +133,16 @@ def read_training_data(
     )
     if len(inside) < len(tracks):
         logger.warning("dropped %d points outside of the frames", len(tracks) - len(inside))
+    weights = _read_weights(config, (height, width), stride=stride)
+    size = choose_size(inside.select(np.isin(inside.frame, fit)), config, stride=stride)
+    size.refuse_misfit((weights.shape[0], weights.shape[1]))
     everything = AnnotatedFrames(
         images=images,
         numbers=wanted,
         points=_points_on_map(inside, wanted, stride=stride),
-        weights=_read_weights(config, (height, width), stride=stride),
+        weights=weights,
         statistics=statistics,
-        size=choose_size(inside.select(np.isin(inside.frame, fit)), config, stride=stride),
+        size=size,
         stride=stride,
     )
     return TrainingData(everything.select(fit), everything.select(validate), inputs)
@@ -182,7 +186,7 @@ def choose_size(tracks: Tracks, config: TrainingConfig, *, stride: int) -> Objec
         UserError: if it has to be fitted and the points have no boxes.
     """
     if config.sigma is not None:
-        return ObjectSize(intercept=config.sigma)
+        return ObjectSize.constant(config.sigma)
     if not np.isfinite(tracks.height).any():
         raise UserError(
             "The points have no boxes to take the object size from; set `sigma`, the Gaussian width of "

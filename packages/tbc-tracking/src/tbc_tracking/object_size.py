@@ -33,11 +33,25 @@ class ObjectSize:
                 f"sigma needs 0 < minimum <= maximum, got {self.minimum} and {self.maximum}"
             )
 
+    @classmethod
+    def constant(cls, sigma: float) -> "ObjectSize":
+        """Return one sigma everywhere, however large or small."""
+        return cls(intercept=sigma, minimum=sigma, maximum=sigma)
+
     def at(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return sigma at rows `y` (any shape), in pixels of the density map."""
         return np.clip(
             self.intercept + self.slope * np.asarray(y, np.float64), self.minimum, self.maximum
         )
+
+    def refuse_misfit(self, shape: tuple[int, int]) -> None:
+        """Raise ValueError if sigma is larger than half of a map (height, width): it is in other pixels then."""
+        largest = float(self.at(np.arange(shape[0])).max())
+        if largest > min(shape) / 2:
+            raise ValueError(
+                f"sigma must be at most half of the map, got {largest:g} for maps of {shape[1]} x {shape[0]} "
+                "pixels: it is the Gaussian width of one object in map pixels"
+            )
 
     def scaled(self, factor: float) -> "ObjectSize":
         """Return the same size on a map whose sides are `factor` times as long."""

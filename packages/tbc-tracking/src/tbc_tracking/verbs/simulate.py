@@ -57,6 +57,7 @@ def simulate(config: Simulate) -> None:
         raise ValueError("frames, width and height must be at least 1")
     shape = (config.height, config.width)
     truth, size = _truth(config, shape)
+    size.refuse_misfit(shape)
     still = MapNoise(
         gain=0, jitter=0, blur=0, fade_rate=0, occluded_mass=1, bump_rate=0, veil=0, pixel_noise=0
     )
@@ -84,7 +85,7 @@ def _truth(config: Simulate, shape: tuple[int, int]) -> "tuple[Tracks, ObjectSiz
 
     if config.sigma is not None and not 0 < config.sigma < float("inf"):
         raise ValueError(f"sigma must be positive, got {config.sigma}; it is in map pixels")
-    fixed = ObjectSize(intercept=2.0 if config.sigma is None else config.sigma)
+    fixed = ObjectSize.constant(2.0 if config.sigma is None else config.sigma)
     if config.tracks is None:
         crowd = CrowdConfig(people=config.people)
         return simulate_crowd(

@@ -97,11 +97,11 @@ def open_source(path: Path, config: SourceOptions) -> MapSource:
             f"{path} holds pictures: give --checkpoint with the network that turns them into density maps"
         )
     network = load_network(config.checkpoint, device=config.device)
-    rows = -(-frames.size[1] // network.stride)
+    width, height = (-(-side // network.stride) for side in frames.size)
     return MapSource(
         path=path,
         maps=NetworkMaps(network, frames, config.seed),
-        size=_object_size(config, rows) or network.size,
+        size=_object_size(config, (height, width)) or network.size,
         stride=float(network.stride),
         frame_size=frames.size,
         frames=frames,
@@ -132,7 +132,7 @@ def _open_maps(path: Path, config: SourceOptions) -> MapSource:
 
     maps = open_density(path)
     _, height, width = maps.shape
-    size, stride = _object_size(config, height), config.map_stride
+    size, stride = _object_size(config, (height, width)), config.map_stride
     if config.checkpoint is not None:
         network = load_network(config.checkpoint, device=config.device)
         size, stride = size or network.size, stride or float(network.stride)
@@ -156,8 +156,8 @@ def _open_maps(path: Path, config: SourceOptions) -> MapSource:
     )
 
 
-def _object_size(config: SourceOptions, rows: int) -> "ObjectSize | None":
-    """Return the size that the flags tell for maps of `rows` rows."""
+def _object_size(config: SourceOptions, shape: tuple[int, int]) -> "ObjectSize | None":
+    """Return the size that the flags tell for maps (height, width)."""
     from tbc_tracking.object_size import ObjectSize
 
     if config.sigma is not None and config.sigma_perspective is not None:
@@ -167,9 +167,11 @@ def _object_size(config: SourceOptions, rows: int) -> "ObjectSize | None":
         return None
     if not (0 < top < float("inf") and 0 < bottom < float("inf")):
         raise ValueError(f"sigma must be positive, got {min(top, bottom):g}; it is in map pixels")
-    return ObjectSize(
+    size = ObjectSize(
         intercept=top,
-        slope=(bottom - top) / max(rows - 1, 1),
+        slope=(bottom - top) / max(shape[0] - 1, 1),
         minimum=min(top, bottom),
         maximum=max(top, bottom),
     )
+    size.refuse_misfit(shape)
+    return size
