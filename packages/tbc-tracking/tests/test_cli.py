@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_data import LENGTH, tiny_tracks
+from tiny_data import HEIGHT, LENGTH, WIDTH, tiny_tracks
 
 from tbc_tracking.cli import VERBS, main
+from tbc_tracking.density_network import DensityNetwork
 from tbc_tracking.formats import read_tracks, write_tracks
 from tbc_tracking.point_metrics import evaluate_points
 from tbc_tracking.verbs.tables import read_numbers
+from tenfold_shared.images import read_image
 from tenfold_shared.testing import CommandResult, run_command
 
 ASSETS = Path(__import__("tbc_tracking").__file__).parent / "assets"
@@ -203,6 +205,44 @@ def test_count_puts_the_maps_beside_the_tracks(tiny: Path):
     assert "map_stride must be" in refused("count", tiny / "points.csv", *short, code=1)
 
 
+def test_count_of_nothing_is_zero_and_told(tiny: Path, tmp_path: Path):
+    empty = tmp_path / "tracks.csv"
+    empty.write_text("frame,id,x,y\n")
+    places = ("--lines", "10,0,10,31", "--regions", "0,0,10,0,10,31,0,31")
+    result = run("count", empty, *places, "--json", "--out", tmp_path / "counts.csv")
+    assert "tracks.csv holds no points, so all counts are 0" in result.stderr
+    frame, region, line = map(json.loads, result.stdout.splitlines())
+    assert (frame["mean"], frame["frames"]) == (0, 0)
+    assert region["entered"] == region["left"] == line["to_right"] == line["to_left"] == 0
+    assert (tmp_path / "counts.csv").read_text().count("\n") == 4
+    (beside,) = rows("count", empty, "--maps", tiny / "maps.npy")
+    assert (beside["frames"], beside["mean"]) == (LENGTH, 0)
+    assert beside["map_mean"] > 3.5
+
+
+def test_maps_are_shown_where_there_are_no_frames(tiny: Path, tmp_path: Path):
+    out = tmp_path / "picture.png"
+    shown = ("--frame", 3, "--map-stride", 3, "--out", out)
+    run("render", tiny / "maps.npy", tiny / "points.csv", *shown)
+    assert read_image(out).shape == (3, 3 * HEIGHT, 3 * WIDTH)
+    assert read_image(out).std() > 0.05, "neither the maps nor the tracks are seen"
+    (row,) = rows("render", tiny / "maps.npy", tiny / "points.csv", "--out", tmp_path / "a.gif")
+    assert row["frames"] == LENGTH
+    points = ("--tracks", tiny / "points.csv", "--frames", tiny / "maps.npy")
+    run("plot", "tracks", *points, "--out", out)
+
+
+def test_train_prints_the_calibration_that_is_applied(tiny: Path, tmp_path: Path):
+    small = ("--sigma", 1, "--steps", 1, "--widths", 2, 4, "--crop", 16, "--batch", 2)
+    command = ("train", tiny, *small, "--validate", "6:8", "--calibration", "rows")
+    (row,) = rows(*command, "--out", tmp_path / "run")
+    network = DensityNetwork.load(tmp_path / "run" / "density.safetensors")
+    applied = network.description.calibration
+    assert not 0.5 <= applied.scale <= 2, "test invalid: nothing is cut off"
+    assert row["calibration"] == applied.at(0)
+    assert row["calibration_of_last_row"] == applied.at(HEIGHT // 2 - 1)
+
+
 def test_export_mps_writes_what_the_solvers_are_given(tiny: Path, tmp_path: Path):
     import highspy
 
@@ -273,6 +313,11 @@ BAD_SETTINGS = [
     (["count", "{points}", "--interval", "0"], "interval must be at least 1"),
     (["count", "{points}", "--lines", "1,1,1,1"], "two different points"),
     (["simulate", "--people", "0"], "people must be positive"),
+    (["simulate", "--width", "1"], "at least 2 x 2 pixels"),
+    (["simulate", "--sigma", "1000"], "sigma must be at most half of the map"),
+    (["track", "{maps}", "--sigma", "1000"], "sigma must be at most half of the map, got 1000"),
+    (["train", "{data}", "--sigma", "1000"], "sigma must be at most half of the map, got 1000"),
+    (["render", "{maps}", "{points}", "--map-stride", "0"], "map_stride must be positive"),
     (["simulate", "--frames", "0"], "must be at least 1"),
     (["simulate", "--tracks", "{points}", "--scale", "0"], "scale must be positive"),
     (["export-mps", "{maps}", "--sigma", "2", "--start", "5", "--stop", "5"], "start must be"),
@@ -296,6 +341,8 @@ BAD_SETTINGS = [
 BAD_DATA = [
     (["track", "{absent}"], "does not exist"),
     (["track", "{maps}", "--sigma", "2", "--windows.pixels", "99"], "window"),
+    (["track", "{maps}", "--sigma", "15"], "check sigma, 15, or choose a smaller window extent"),
+    (["track", "{frames}", "--sigma", "2", "--treat-as", "maps"], "but no density maps"),
     (["track", "{maps}", "--sigma", "2", "--fixed", "{absent}"], "does not exist"),
     (["track", "{frames}", "--checkpoint", "{absent}"], "absent"),
     (["plot", "density", "--maps", "{maps}", "--frame", "99"], "has no frame 99"),

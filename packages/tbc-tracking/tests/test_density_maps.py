@@ -98,3 +98,11 @@ def test_a_header_that_promises_terabytes_is_refused(tmp_path):
     path.write_bytes(forged)
     with pytest.raises(UserError, match="shorter than its header says"):
         open_density(path)
+
+
+def test_folders_without_maps_say_what_is_expected(tmp_path):
+    with pytest.raises(UserError, match=r"holds no density maps; they are \.npy or \.tif files"):
+        open_density(tmp_path)
+    Image.new("L", (6, 4)).save(tmp_path / "0.png")
+    with pytest.raises(UserError, match=r"holds pictures, but no density maps.*--checkpoint"):
+        open_density(tmp_path)

@@ -72,6 +72,13 @@ def test_followed_names_leave_out_what_follows_nobody(truth: Tracks):
     assert followed_names(truth, truth, distance=0.5) == {1: 1, 2: 2, 3: 3, 4: 4}
 
 
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_drawn_without_a_warning():
+    nothing = Tracks.from_rows([], [], x=[], y=[])
+    assert space_time_picture({"tracks": nothing}).axes[0].get_title() == "tracks\n0 tracks"
+    assert "0 objects" in timeline_picture(nothing, nothing, distance=1.0).axes[0].get_title()
+
+
 def test_counts_are_drawn_over_seconds_where_known(truth: Tracks):
     figure = counts_picture({"tracks": truth.counts()}, frame_interval=0.5)
     (line,) = figure.axes[0].lines

@@ -10,7 +10,7 @@ from tokenize import TokenError
 import numpy as np
 from numpy.typing import NDArray
 
-from tbc_tracking.frames import list_files
+from tbc_tracking.frames import IMAGE_SUFFIXES, list_files
 from tbc_tracking.tiff import open_pages, page_values
 from tenfold_shared.errors import UserError
 
@@ -184,6 +184,12 @@ class _PageReader:
 def _open_folder(path: Path) -> tuple[list[tuple[int, int]], Callable[[int], NDArray[np.float32]]]:
     """Return the shapes of the maps of a folder, and a reader of maps."""
     files = list_files(path, MAP_SUFFIXES)
+    if not files:
+        found = "pictures, but no" if list_files(path, IMAGE_SUFFIXES) else "no"
+        raise UserError(
+            f"{path} holds {found} density maps; they are .npy or .tif files of decimal numbers that sum "
+            "to the number of objects, and a network (--checkpoint) makes them of pictures."
+        )
     shapes = [_single_map(file).shape for file in files]
     return shapes, lambda frame: np.asarray(_single_map(files[frame]), dtype=np.float32)
 

@@ -109,7 +109,7 @@ def space_time_picture(
     if not panels or axis not in ("x", "y"):
         raise ValueError(f"need tracks, and axis x or y, got {len(panels)} panels and {axis!r}")
     figure, axes = new_figure(columns=len(panels), width=3.6 * len(panels) + 0.4, height=5.0)
-    longest = max(tracks.length for tracks in panels.values())
+    longest = max(1, *(tracks.length for tracks in panels.values()))
     for plot, (title, tracks) in zip(axes[0], panels.items(), strict=True):
         names = {} if truth is None else followed_names(truth, tracks, distance=distance)
         for rows in _rows_by_id(tracks):
@@ -272,7 +272,9 @@ def timeline_picture(truth: Tracks, predicted: Tracks, *, distance: float) -> "F
         plot.scatter(
             frames[found][changed] - 0.5, [line] * len(changed), marker="|", c=SWITCH, s=40
         )
-    plot.set(xlabel="frame", ylabel="true object", xlim=(-0.5, truth.length - 0.5), yticks=[])
+    plot.set(
+        xlabel="frame", ylabel="true object", xlim=(-0.5, max(truth.length, 1) - 0.5), yticks=[]
+    )
     plot.set_title(
         f"{len(first)} objects, {switches} switches (black), gray where missed", fontsize=10
     )

@@ -1,7 +1,8 @@
 """`count`: how many objects there are, in regions and across lines, per interval."""
 
+import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +13,11 @@ from tbc_tracking.verbs.tables import write_rows
 from tenfold_shared.commands import Options, emit
 
 if TYPE_CHECKING:
+    from tbc_tracking.density_maps import DensityMaps
     from tbc_tracking.line_counts import Intervals
     from tbc_tracking.tracks import Tracks
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = (
     "what", "first_frame", "frames", "mean", "map_mean", "entered", "left", "to_right", "to_left", "net",
@@ -68,13 +72,20 @@ def count(config: Count) -> None:
     tracks = read_tracks(
         config.tracks, frame_interval=config.frame_interval, pixel_size=config.pixel_size
     )
+    maps = _open_maps(config, length=tracks.length) if config.maps else None
+    told = tracks.length or (len(maps) if maps else 0)
+    if not len(tracks):
+        logger.warning("%s holds no points, so all counts are 0", config.tracks)
+        tracks = replace(tracks, length=max(told, 1))
     rows = [*_present(tracks, config.interval)]
     for text, corners in zip(config.regions, regions, strict=True):
         rows += _region(f"region {text}", tracks, corners, config.interval)
-    if config.maps is not None:
-        _add_map_means(rows, config, [None, *regions], length=tracks.length)
+    if maps is not None:
+        _add_map_means(rows, maps, [None, *regions], scale=1 / config.map_stride)
     for text, ends in zip(config.lines, lines, strict=True):
         rows += _line(f"line {text}", tracks, ends, config.interval)
+    if not told:  # neither points nor maps tell how many frames there were
+        rows = [{**row, "frames": 0} for row in rows]
     if out is not None:
         write_rows(out, COLUMNS, rows)
     emit(rows, json=config.json)
@@ -122,18 +133,9 @@ def _region(
         }
 
 
-def _add_map_means(
-    rows: Sequence[dict[str, Any]],
-    config: Count,
-    places: Sequence[Sequence[tuple[float, float]] | None],
-    *,
-    length: int,
-) -> None:
-    """Add what the maps count to the rows of the frame (None) and of the regions, which come in order."""
-    import numpy as np
-
+def _open_maps(config: Count, *, length: int) -> "DensityMaps":
+    """Open the maps, of which there must be one for each frame of the tracks."""
     from tbc_tracking.density_maps import open_density
-    from tbc_tracking.line_counts import density_in_region
     from tenfold_shared.errors import UserError
 
     assert config.maps is not None
@@ -142,10 +144,25 @@ def _add_map_means(
     maps = open_density(config.maps)
     if len(maps) < length:
         raise UserError(f"{config.maps} has {len(maps)} maps for {length} frames of tracks.")
+    return maps
+
+
+def _add_map_means(
+    rows: Sequence[dict[str, Any]],
+    maps: "DensityMaps",
+    places: Sequence[Sequence[tuple[float, float]] | None],
+    *,
+    scale: float,
+) -> None:
+    """Add what the maps count to the rows of the frame (None) and of the regions, which come in order."""
+    import numpy as np
+
+    from tbc_tracking.line_counts import density_in_region
+
     sums = [
         np.array([image.sum(dtype=np.float64) for image in maps])
         if corners is None
-        else density_in_region(maps, corners, scale=1 / config.map_stride)
+        else density_in_region(maps, corners, scale=scale)
         for corners in places
     ]
     per_place = len(rows) // len(places)

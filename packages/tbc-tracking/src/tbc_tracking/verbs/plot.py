@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from tbc_tracking.verbs.refusals import blamed_on, refuses
-from tbc_tracking.verbs.render import pick_frame
+from tbc_tracking.verbs.render import open_pictures, pick_frame
 from tbc_tracking.verbs.tables import read_numbers
 from tenfold_shared.commands import Options, emit
 
@@ -38,7 +38,7 @@ class Plot(Options):
     """Density maps."""
 
     frames: Path | None = None
-    """Video or folder of images."""
+    """Video, folder of images, or density maps (.npy)."""
 
     blocks: Path | None = None
     """blocks.csv that `track` wrote."""
@@ -151,16 +151,16 @@ def _residuals(config: Plot) -> "Figure":
     density, points, _ = _map_and_points(config)
     points = np.zeros((0, 2)) if points is None else points
     with blamed_on(_needed(config, "maps")):
-        return residual_picture(density, points, size=ObjectSize(intercept=config.sigma))
+        return residual_picture(density, points, size=ObjectSize.constant(config.sigma))
 
 
 def _tracks(config: Plot) -> "Figure":
     """Draw tracks over a frame."""
     from tbc_tracking.figures import tracks_picture
-    from tbc_tracking.frames import open_frames
 
     frames = _needed(config, "frames")
-    image = pick_frame(open_frames(frames), config.frame, frames)
+    pictures = open_pictures(frames, color="gray", map_stride=config.map_stride)
+    image = pick_frame(pictures, config.frame, frames)
     return tracks_picture(
         image,
         _read(_needed(config, "tracks"), config),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tbc_tracking.frames import Frames
     from tbc_tracking.overlay import OverlayStyle
 
 
@@ -23,10 +24,13 @@ class Render(Options):
     """Settings of `render`."""
 
     frames: Annotated[Path, tyro.conf.Positional]
-    """Video or folder of images."""
+    """Video, folder of images, or density maps (.npy), which are shown in gray."""
 
     tracks: Annotated[Path, tyro.conf.Positional]
     """Tracks in any format that is read."""
+
+    map_stride: float = 1.0
+    """Frame pixels per map pixel, where there are maps instead of frames."""
 
     truth: Path | None = None
     """True points to mark with crosses."""
@@ -60,10 +64,9 @@ class Render(Options):
 def render(config: Render) -> None:
     """Draw tracks over their frames, as a video (.mp4, .mkv, .mov, .gif) or, with --frame, a picture."""
     from tbc_tracking.formats import read_tracks
-    from tbc_tracking.frames import open_frames
     from tbc_tracking.overlay import write_overlay, write_overlay_picture
 
-    frames = open_frames(config.frames, color="rgb")
+    frames = open_pictures(config.frames, color="rgb", map_stride=config.map_stride)
     tracks, truth = (
         None if path is None else read_tracks(path, size=frames.size, pixel_size=config.pixel_size)
         for path in (config.tracks, config.truth)
@@ -83,6 +86,21 @@ def render(config: Render) -> None:
         write_overlay_picture(out, image, tracks, frame=config.frame, truth=truth, style=style)
         count = 1
     emit([{"frames": count, "tracks": len(tracks.ids), "out": str(out)}], json=config.json)
+
+
+def open_pictures(
+    path: Path, *, color: Literal["gray", "rgb"], map_stride: float
+) -> "Frames | MapPictures":
+    """Open frames, or density maps (.npy) as gray pictures of the size of the frames."""
+    from tbc_tracking.density_maps import open_density
+    from tbc_tracking.frames import open_frames
+
+    if not 0 < map_stride < float("inf"):
+        raise ValueError(f"map_stride must be positive, got {map_stride}")
+    files = path.iterdir() if path.is_dir() else [path]
+    if {file.suffix.lower() for file in files} == {".npy"}:
+        return MapPictures(open_density(path), stride=map_stride)
+    return open_frames(path, color=color)
 
 
 def pick_frame(
@@ -109,8 +127,17 @@ class MapPictures:
 
     maps: "Iterable[NDArray[np.float32]]"
     """Density maps."""
+    frame_interval = None
+    """Maps do not tell the seconds between frames."""
     stride: float = 1.0
     """Frame pixels per map pixel; pictures are enlarged by the nearest whole number."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures."""
+        height, width = next(iter(self.maps)).shape
+        factor = max(1, round(self.stride))
+        return width * factor, height * factor
 
     def __iter__(self) -> "Iterator[NDArray[np.float32]]":
         """Yield each map, enlarged, with the largest value so far shown at three quarters."""
