@@ -187,10 +187,26 @@ def test_forged_files_with_a_right_checksum_give_sentences(saved):
             load_checkpoint(saved, package=PACKAGE)
 
 
+@pytest.mark.parametrize(
+    "read", [read_metadata, lambda path: load_checkpoint(path, package=PACKAGE)]
+)
+def test_only_checkpoints_are_called_damaged(saved, read):
+    data = saved.read_bytes()
+    saved.write_bytes(data[: len(data) // 2])
+    assert "is damaged" in refusal(lambda: load_checkpoint(saved, package=PACKAGE))
+    saved.write_bytes(data[:100])
+    assert "is damaged (it is cut short)" in refusal(lambda: read(saved))
+    for other in (b"frame,id,x,y\n0,1,2,3\n", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(8), b"{}"):
+        saved.write_bytes(other)
+        assert "is no safetensors file; pass a checkpoint" in refusal(lambda: read(saved))
+    saved.write_bytes(b"")
+    assert "is empty; pass a checkpoint" in refusal(lambda: read(saved))
+
+
 def test_foreign_files_are_named(saved, tmp_path):
     foreign = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(3)}, foreign)
-    with pytest.raises(UserError, match="was not written by this program"):
+    with pytest.raises(UserError, match="is a safetensors file of another program"):
         load_checkpoint(foreign, package=PACKAGE)
     with pytest.raises(UserError, match="written by tenfold-shared; din-style reads only"):
         load_checkpoint(saved, package="din-style")

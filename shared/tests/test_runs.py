@@ -258,7 +258,7 @@ def test_foreign_and_damaged_folders_are_refused(tmp_path):
         run.track(models={"m": nn.Linear(2, 1)})
     (tmp_path / "environment.json").write_text("{")
     (tmp_path / "checkpoint.safetensors").write_bytes(b"")
-    with pytest.raises(UserError, match="cut short"):
+    with pytest.raises(UserError, match="is empty"):
         start(tmp_path)
     (tmp_path / "checkpoint.safetensors").unlink()
     start(tmp_path)

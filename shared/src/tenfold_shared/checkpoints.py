@@ -286,16 +286,19 @@ def _read(path: Path, *, header_only: bool = False) -> bytearray:
     """Return the file, or its first part up to the tensors, after a look at its size and kind."""
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-            size = int.from_bytes(start, "little")
+            start = file.read(9)
+            size = int.from_bytes(start[:8], "little")
             if start.startswith(_PICKLE_STARTS):
                 raise UserError(
                     f"{path} is a pickle (a .pt or .pth file), which can run code when it is "
                     "opened; only checkpoints of this program, .safetensors, are read."
                 )
-            if len(start) < 8 or size > min(_HEADER_LIMIT, path.stat().st_size - 8):
+            if not start.endswith(b"{") or len(start) < 9:  # the header is JSON behind its size
+                what = "empty" if not start else "no safetensors file"
+                raise UserError(f"{path} is {what}; pass a checkpoint of this program.")
+            if size > min(_HEADER_LIMIT, path.stat().st_size - 8):
                 raise _damaged(path, "it is cut short")
-            return bytearray(start + file.read(size if header_only else -1))
+            return bytearray(start + file.read(size - 1 if header_only else -1))
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; check the path of the checkpoint.") from error
     except OSError as error:
@@ -312,7 +315,9 @@ def _header(path: Path, content: bytearray) -> State:
             return header
     except _MALFORMED as error:
         raise _damaged(path, "its header is unreadable") from error
-    raise UserError(f"{path} was not written by this program; pass one of its checkpoints.")
+    raise UserError(
+        f"{path} is a safetensors file of another program; pass a checkpoint of this one."
+    )
 
 
 def _check_origin(path: Path, header: State, package: str, formats: Sequence[int]) -> None:
