@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_commands import refused, rows, run
 from tiny_data import HEIGHT, LENGTH, WIDTH, tiny_tracks
 
 from tbc_tracking.cli import VERBS, main
@@ -13,31 +14,9 @@ from tbc_tracking.formats import read_tracks, write_tracks
 from tbc_tracking.point_metrics import evaluate_points
 from tbc_tracking.verbs.tables import read_numbers
 from tenfold_shared.images import read_image
-from tenfold_shared.testing import CommandResult, run_command
 
 ASSETS = Path(__import__("tbc_tracking").__file__).parent / "assets"
 COLLOIDS, NETWORK = ASSETS / "colloids.tif", ASSETS / "colloids.safetensors"
-
-
-def run(*arguments: object) -> CommandResult:
-    """Run a command that has to succeed."""
-    result = run_command(main, arguments)
-    assert result.code == 0, result.stderr
-    return result
-
-
-def rows(*arguments: object) -> list[dict]:
-    """Run a command that has to succeed and return its JSON lines."""
-    return [json.loads(line) for line in run(*arguments, "--json").stdout.splitlines()]
-
-
-def refused(*arguments: object, code: int) -> str:
-    """Run a command that has to fail in one line."""
-    result = run_command(main, arguments)
-    assert result.code == code, (result.stdout, result.stderr)
-    assert result.stdout == ""
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    return result.stderr
 
 
 def test_every_verb_is_listed_with_a_sentence():
@@ -296,107 +275,6 @@ def test_plot_draws_tracks_and_blocks(tiny: Path, tmp_path: Path):
     run("track", tiny / "maps.npy", "--sigma", 2, "--certify", "--out", tmp_path / "all")
     run("plot", "blocks", "--blocks", tmp_path / "all" / "blocks.csv", "--out", tmp_path / "b.pdf")
     assert "is no table" in refused("plot", "blocks", "--blocks", tiny / "points.csv", code=1)
-
-
-BAD_SETTINGS = [
-    (["track", "{maps}"], "the size of an object is needed"),
-    (["track", "{maps}", "--sigma", "0"], "sigma must be positive"),
-    (["track", "{maps}", "--sigma", "2", "--sigma-perspective", "1", "2"], "exclude each other"),
-    (["track", "{maps}", "--sigma", "2", "--map-stride", "0"], "map_stride must be positive"),
-    (["track", "{maps}", "--sigma", "2", "--out", "tracks.xyz"], "out must end in"),
-    (["track", "{maps}", "--sigma", "2", "--pixel-size", "0"], "pixel_size must be positive"),
-    (["track", "{maps}", "--sigma", "2", "--overlay", "film.png"], "overlay must end in"),
-    (["track", "{maps}", "--sigma", "2", "--counts", "counts.txt"], "tables end in .csv"),
-    (["track", "{frames}"], "give --checkpoint"),
-    (["density", "{frames}", "--checkpoint", "x", "--out", "maps.png"], "density maps end in"),
-    (["count", "{points}", "--lines", "1,2,3"], "expected x0,y0,x1,y1"),
-    (["count", "{points}", "--interval", "0"], "interval must be at least 1"),
-    (["count", "{points}", "--lines", "1,1,1,1"], "two different points"),
-    (["simulate", "--people", "0"], "people must be positive"),
-    (["simulate", "--width", "1"], "at least 2 x 2 pixels"),
-    (["simulate", "--sigma", "1000"], "sigma must be at most half of the map"),
-    (["track", "{maps}", "--sigma", "1000"], "sigma must be at most half of the map, got 1000"),
-    (["train", "{data}", "--sigma", "1000"], "sigma must be at most half of the map, got 1000"),
-    (["render", "{maps}", "{points}", "--map-stride", "0"], "map_stride must be positive"),
-    (["simulate", "--frames", "0"], "must be at least 1"),
-    (["simulate", "--tracks", "{points}", "--scale", "0"], "scale must be positive"),
-    (["export-mps", "{maps}", "--sigma", "2", "--start", "5", "--stop", "5"], "start must be"),
-    (["export-mps", "{maps}", "--sigma", "2", "--out", "x.lp"], "ends in .mps"),
-    (["plot", "counts"], "needs --tracks"),
-    (["plot", "blocks"], "needs --blocks"),
-    (["plot", "residuals", "--tracks", "{points}", "--maps", "{maps}"], "positive --sigma"),
-    (["plot", "timeline", "--tracks", "{points}", "--truth", "{points}"], "positive --distance"),
-    (["plot", "density", "--maps", "{maps}", "--out", "x.bmp"], "figures end in"),
-    (["plot", "density", "--maps", "{maps}", "--frame", "-1"], "frames count from 0"),
-    (["render", "{frames}", "{points}", "--frame", "0", "--out", "x.gif"], "ends in .png"),
-    (["track", "{maps}", "--windows.stride", "99"], "--windows.stride must be in (0, 1]"),
-    (["track", "{maps}", "--flow.entry", "-1"], "--flow.entry must be a finite cost of at least 0"),
-    (["track", "{maps}", "--solver.solver", "gurobi"], "--solver.solver must be one of paths"),
-    (["track", "{maps}", "--block-frames", "0"], "--block-frames must be at least 1, got 0"),
-    (["train", "{data}", "--learning-rate", "-1"], "--learning-rate must be positive, got -1.0"),
-    (["train", "{data}", "--fit", "7"], "--fit: a block of frames is written start:stop"),
-    (["evaluate", "{data}", "--distance", "0"], "distance must be positive"),
-    (["evaluate", "{data}", "--distance", "3", "--test", "0:4"], "give both"),
-]
-BAD_DATA = [
-    (["track", "{absent}"], "does not exist"),
-    (["track", "{maps}", "--sigma", "2", "--windows.pixels", "99"], "window"),
-    (["track", "{maps}", "--sigma", "15"], "check sigma, 15, or choose a smaller window extent"),
-    (["track", "{frames}", "--sigma", "2", "--treat-as", "maps"], "but no density maps"),
-    (["track", "{maps}", "--sigma", "2", "--fixed", "{absent}"], "does not exist"),
-    (["track", "{frames}", "--checkpoint", "{absent}"], "absent"),
-    (["plot", "density", "--maps", "{maps}", "--frame", "99"], "has no frame 99"),
-    (["export-mps", "{maps}", "--sigma", "2", "--start", "50"], "has no frame 50"),
-    (["track", "{maps}", "--sigma", "2", "--out", "{points}/a.csv"], "points.csv is no folder"),
-    (["simulate", "--out", "{points}"], "points.csv is no folder"),
-    (["demo", "--out", "{points}"], "points.csv is no folder"),
-    (["simulate", "--tracks", "{points}", "--scale", "900"], "has no point on a map"),
-    (["train", "{frames}", "--steps", "1"], "points"),
-    (["data", "{absent}"], "does not exist"),
-]
-
-
-UNREADABLE = [
-    (["track", "{maps}", "--solver", "gurobi"], "--solver must be one of highs, paths,"),
-    (["track", "{maps}", "--sigma", "two"], "--sigma must be a number, got 'two'"),
-    (["track", "{maps}", "--windows.kind", "soft"], "--windows.kind must be one of kernel, hard"),
-    (["track", "{maps}", "--window.extent", "3"], "perhaps you meant --windows.extent"),
-]
-
-
-def filled(words: list[str], tiny: Path) -> list[str]:
-    """Replace the names of the tiny data."""
-    places = {
-        "maps": tiny / "maps.npy",
-        "frames": tiny / "frames",
-        "points": tiny / "points.csv",
-        "data": tiny,
-        "absent": tiny / "absent.npy",
-    }
-    return [word.format_map(places) for word in words]
-
-
-@pytest.mark.parametrize(("words", "sentence"), BAD_SETTINGS)
-def test_settings_that_do_not_fit_are_one_line(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
-):
-    monkeypatch.chdir(tmp_path)
-    assert sentence in refused(*filled(words, tiny), code=1)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("words", "sentence"), UNREADABLE)
-def test_what_cannot_be_read_is_wrong_usage(tiny: Path, words: list[str], sentence: str):
-    assert sentence in refused(*filled(words, tiny), code=2)
-
-
-@pytest.mark.parametrize(("words", "sentence"), BAD_DATA)
-def test_data_that_do_not_fit_are_one_line(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
-):
-    monkeypatch.chdir(tmp_path)
-    assert sentence in refused(*filled(words, tiny), code=1)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_command_leaves_what_was_there(tiny: Path, tmp_path: Path):
