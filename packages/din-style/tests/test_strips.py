@@ -37,9 +37,11 @@ def picture(height: int = 200, width: int = 48) -> Tensor:
     return image
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 1000])
 @pytest.mark.parametrize("preset", PRESETS)
 @torch.no_grad()
-def test_strips_equal_the_whole(preset: str):
+def test_strips_equal_the_whole(preset: str, kept_bytes: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(strips, "KEPT_BYTES", kept_bytes)
     network, (code, _) = network_and_codes(preset)
     content = picture()
     whole = network(content, code)

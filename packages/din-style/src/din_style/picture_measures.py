@@ -70,6 +70,10 @@ class FlickerMeter:
         self._before: tuple[Tensor, Tensor] | None = None
         self._sums = torch.zeros(3, dtype=torch.float64)
 
+    def start(self) -> None:
+        """Begin a new scene: the next frame is compared with nothing."""
+        self._before = None
+
     def add(self, frame: Images, stylized: Images) -> None:
         """Take the next frame and what was made of it, of one size."""
         if self._before is not None:

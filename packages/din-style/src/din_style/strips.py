@@ -1,13 +1,13 @@
 """Large pictures in strips of rows that equal the whole picture, because they share its statistics.
 
-Features at a quarter of the size are kept whole, all others exist for one strip at a time. A normalization needs the
-statistics of the whole picture, so the strips pass once for each of the outer stages. Strips are as wide as the
-picture: 360-degree pictures then go on around it.
+Features at a quarter of the size are kept whole, and what is small enough of the outer stages; the rest exists for one
+strip at a time. A normalization needs the statistics of the whole picture, so the strips pass once for each of the
+outer stages. Strips are as wide as the picture: 360-degree pictures then go on around it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -27,10 +27,15 @@ from din_style.style_code import StyleCode
 Settle = Callable[[str, Statistics], Statistics]
 """(name of the layer, measured statistics) -> those to normalize with, such as a mean over frames."""
 
+Rows = TypeVar("Rows", Tensor, None, Tensor | None)
+"""Features, or masks where there are any."""
+
 HALO = 32
 """Rows of pixels beyond a strip that its pixels may depend on, within the outer stages."""
 STRIP_PIXELS = 2**20
 """About so many pixels make a strip."""
+KEPT_BYTES = 64
+"""Features of the outer stages that take no more for each pixel are kept, so that they are computed once."""
 
 
 class Strip(NamedTuple):
@@ -82,14 +87,17 @@ class StatisticsSum:
 
     def add(self, x: Float[Tensor, "batch channels height width"], rows: Tensor | None) -> None:
         """Add a part; `rows` weighs its rows, shape (height, 1)."""
-        part = x.double()
-        weights = part.new_ones(part.shape[-2], 1) if rows is None else rows.double()
-        count = float(weights.sum()) * part.shape[-1]
-        mean = (part * weights).sum((2, 3)) / count
-        squares = ((part - mean[:, :, None, None]).square() * weights).sum((2, 3))
+        if rows is None:
+            count = float(x.shape[-2] * x.shape[-1])
+            variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
+        else:
+            count = float(rows.double().sum()) * x.shape[-1]
+            mean = (x * rows).sum((2, 3)) / count
+            variance = ((x - mean[:, :, None, None]).square() * rows).sum((2, 3)) / count
         total = self.count + count
-        step = mean - self.mean  # Chan, Golub and LeVeque's rule for joining two parts
-        self.squares = self.squares + squares + step.square() * (self.count * count / total)
+        step = mean.double() - self.mean  # Chan, Golub and LeVeque's rule for joining two parts
+        joined = step.square() * (self.count * count / total)
+        self.squares = self.squares + variance.double() * count + joined
         self.mean = self.mean + step * (count / total)
         self.count = total
 
@@ -143,36 +151,52 @@ def _stream(
 ) -> Tensor:
     """Return the result of stages for a whole picture, strip by strip but for the last normalization."""
     known: dict[str, Statistics] = {}
-    kept: list[Tensor] = []
-    height = strips[-1].last
-    ordered = [cast("Stage", stage) for stage in stages]
     frozen = replace(run, normalize=FrozenStatistics(known))
+    ordered = [cast("Stage", stage) for stage in stages]
+    start, height = -1, strips[-1].last  # `whole` is what stage `start` is to finish
     for index, stage in enumerate(ordered):
         last = index == len(ordered) - 1
         if stage.norm is None and not last:
             continue
-        total = StatisticsSum()
+        total, kept = StatisticsSum(), None
         for strip in strips:
             local = replace(frozen, masks=_rows_of(run.masks, strip, height))
             x = _rows_of(whole, strip, height)
-            assert x is not None
-            for before in ordered[:index]:
+            x = ordered[start].finish(x, local) if start >= 0 else x
+            for before in ordered[start + 1 : index]:
                 x = before(x, local)
             features = strip.cut(stage.features(x, local))
-            areas = _areas(features, strip, height) if run.sphere else None
             if stage.norm is not None:
-                total.add(features, areas)
-            if last:
-                kept.append(features)
+                total.add(features, _areas(features, strip, height) if run.sphere else None)
+            if last or _bytes_per_pixel(features, strip) <= KEPT_BYTES:
+                kept = _with_rows(kept, features, strip, height)
         if stage.norm is not None:
             known[stage.norm.name] = settle(stage.norm.name, total.statistics)
-    return ordered[-1].finish(torch.cat(kept, dim=2), frozen)
+        if kept is not None:
+            start, whole = index, kept
+    return ordered[start].finish(whole, frozen)
 
 
-def _rows_of(features: Tensor | None, strip: Strip, height: int) -> Tensor | None:
+def _bytes_per_pixel(features: Tensor, strip: Strip) -> float:
+    """Return the memory of the features of a core, divided by its pixels in the picture's height."""
+    scale = features.shape[-2] / (strip.core.stop - strip.core.start)
+    return features.shape[1] * scale**2 * features.element_size()
+
+
+def _with_rows(kept: Tensor | None, features: Tensor, strip: Strip, height: int) -> Tensor:
+    """Write the features of a core into those of the whole picture, made with the first core."""
+    scale = features.shape[-2] / (strip.core.stop - strip.core.start)
+    if kept is None:
+        batch, channels, _, width = features.shape
+        kept = features.new_empty(batch, channels, round(height * scale), width)
+    kept[..., round(strip.core.start * scale) : round(strip.core.stop * scale), :] = features
+    return kept
+
+
+def _rows_of(features: Rows, strip: Strip, height: int) -> Rows:
     """Return the rows of a strip with halo, of features of a picture of so many rows."""
     if features is None:
-        return None
+        return features
     scale = features.shape[-2] / height
     return features[..., round(strip.first * scale) : round(strip.last * scale), :]
 
