@@ -41,9 +41,7 @@ def central_square(pixels: Pixels, side: int) -> Pixels:
     return pixels[top : top + side, left : left + side]
 
 
-def _apply(
-    pipeline: albumentations.Compose, pixels: Pixels, random: np.random.Generator
-) -> Pixels:
+def _apply(pipeline: albumentations.Compose, pixels: Pixels, random: np.random.Generator) -> Pixels:
     """Run a pipeline whose random state is set from `random`."""
     pipeline.set_random_seed(int(random.integers(2**31)))
     return np.ascontiguousarray(pipeline(image=pixels)["image"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.config import NetworkConfig
 from din_style.layers import DynamicInstanceNorm2d
@@ -38,7 +38,10 @@ class CodeNetwork(nn.Module):
             )
         net = _MapNets if self.reads_maps else _VectorNets
         self.nets = nn.ModuleDict(
-            {layer.name: net(numbers if self.reads_maps else hidden, hidden, layer) for layer in layers}
+            {
+                layer.name: net(numbers if self.reads_maps else hidden, hidden, layer)
+                for layer in layers
+            }
         )
 
     def standardize_by(self, styles: Tensor) -> None:
@@ -89,9 +92,11 @@ class _MapNets(nn.Module):
 
     def forward(self, style: Tensor) -> LayerCode:
         """Return W(f) and B(f)."""
-        pooled = F.adaptive_avg_pool2d(F.relu(self.weight_hidden(style)), self.kernel)
+        pooled = functional.adaptive_avg_pool2d(
+            functional.relu(self.weight_hidden(style)), self.kernel
+        )
         weight = self.weight(pooled).unflatten(1, self.split)
-        mean = F.adaptive_avg_pool2d(F.relu(self.bias_hidden(style)), 1)
+        mean = functional.adaptive_avg_pool2d(functional.relu(self.bias_hidden(style)), 1)
         return LayerCode(weight, self.bias(mean).flatten(1))
 
 

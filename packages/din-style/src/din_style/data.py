@@ -93,7 +93,9 @@ def open_pictures(source: Path, *, size: int) -> Pictures:
             with zipfile.ZipFile(source) as archive:
                 names = archive.namelist()
         except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise UserError(f"{source} is neither a folder nor a zip archive of pictures.") from error
+            raise UserError(
+                f"{source} is neither a folder nor a zip archive of pictures."
+            ) from error
     else:
         raise UserError(f"{source} does not exist; pass a folder or a zip archive of pictures.")
     names = sorted(name for name in names if name.lower().endswith(SUFFIXES))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 EPSILON = 1e-5
 """Added to the variance, so that flat regions stay finite; torch's value, the paper names none."""
@@ -58,7 +58,7 @@ def normalize_fused(
     """
     batch, channels, height, width = x.shape
     flat = x.reshape(1, batch * channels, height, width)
-    normalized = F.group_norm(
+    normalized = functional.group_norm(
         flat, batch * channels, weight.reshape(-1), bias.reshape(-1), EPSILON
     )
     return normalized.view(batch, channels, height, width)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.config import Operator
 from din_style.dynamic_normalization import (
@@ -160,7 +160,7 @@ class DynamicInstanceNorm2d(nn.Module):
         results = [self._stylize(x, code.layers[self.name], run) for code in run.codes]
         if run.masks is None:
             return results[0]
-        masks = F.interpolate(run.masks, size=x.shape[-2:], mode="area")
+        masks = functional.interpolate(run.masks, size=x.shape[-2:], mode="area")
         return torch.stack([y * masks[:, i, None] for i, y in enumerate(results)]).sum(0)
 
     def _stylize(self, x: Tensor, code: LayerCode, run: Pass) -> Tensor:
@@ -206,13 +206,15 @@ class Depthwise(nn.Module):
             weight = self.weight[:, 0].expand(len(x), -1, -1, -1)
             return depthwise(x, weight, geometry=run.geometry)
         padded = pad_reflecting(x, 1, sphere=run.sphere)
-        return F.conv2d(padded, self.weight, stride=self.stride, groups=x.shape[1])
+        return functional.conv2d(padded, self.weight, stride=self.stride, groups=x.shape[1])
 
 
 class Convolution(nn.Module):
     """A learned convolution with reflection padding; no bias, since a normalization follows."""
 
-    def __init__(self, before: int, after: int, *, kernel_size: int = 3, bias: bool = False) -> None:
+    def __init__(
+        self, before: int, after: int, *, kernel_size: int = 3, bias: bool = False
+    ) -> None:
         super().__init__()
         self.margin = kernel_size // 2
         self.convolution = nn.Conv2d(before, after, kernel_size, bias=bias)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.dynamic_normalization import EPSILON
 
@@ -30,9 +30,10 @@ def moments(features: Float[Tensor, "batch channels height width"]) -> Moments:
 
 
 class _Moments(torch.autograd.Function):
-    """Moments with a gradient of one pass over memory: with n positions, it is
+    """Moments with a gradient that is one pass over memory.
 
-    g_mean / n + g_std (x - mean) / (n std), a multiple of x plus a constant in each channel.
+    With n positions it is g_mean / n + g_std (x - mean) / (n std): in each channel a multiple of x
+    plus a constant.
     """
 
     @staticmethod
@@ -142,4 +143,4 @@ def pair_energy(
     rows = 1 - 2 * (torch.arange(height, device=x.device) % 2).to(x.dtype)[:, None]
     columns = 1 - 2 * (torch.arange(width, device=x.device) % 2).to(x.dtype)
     parts = torch.cat([x * rows, x * columns, x * (rows * columns)], dim=1)
-    return F.avg_pool2d(parts, tile).square().mean((2, 3)).sum(1)
+    return functional.avg_pool2d(parts, tile).square().mean((2, 3)).sum(1)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.code_networks import CodeNetwork
 from din_style.config import NetworkConfig
@@ -63,17 +63,17 @@ class Stage(nn.Module):
     def features(self, x: Tensor, run: Pass) -> Tensor:
         """Return what the normalization receives; its statistics are those of this."""
         if self.unshuffle > 1:
-            x = F.pixel_unshuffle(x, self.unshuffle)
+            x = functional.pixel_unshuffle(x, self.unshuffle)
         if self.before is not None:
             x = self.before(x)
         if self.doubles:
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = functional.interpolate(x, scale_factor=2, mode="nearest")
         return self.convolution(x, run)
 
     def finish(self, features: Tensor, run: Pass) -> Tensor:
         """Return the stage's result from its `features`."""
         x = features if self.norm is None else self.norm(features, run)
-        return F.relu(x) if self.relu else x
+        return functional.relu(x) if self.relu else x
 
     def forward(self, x: Tensor, run: Pass) -> Tensor:
         """Return the stage's result."""
@@ -93,7 +93,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, run: Pass) -> Tensor:
         """Return features of the same shape."""
-        y = F.relu(self.first_norm(self.first(x, run), run))
+        y = functional.relu(self.first_norm(self.first(x, run), run))
         return x + self.second_norm(self.second(y, run), run)
 
 
@@ -158,7 +158,7 @@ class TransferNetwork(nn.Module):
     def colors(self, features: Tensor) -> Tensor:
         """Return pictures in [0, 1] from the features of the last stage."""
         if self.shuffle > 1:
-            features = F.pixel_shuffle(features, self.shuffle)
+            features = functional.pixel_shuffle(features, self.shuffle)
         return torch.sigmoid(0.25 * features)
 
     def forward(
@@ -223,7 +223,7 @@ def pad_to_multiple(x: Tensor, multiple: int, *, sphere: bool = False) -> Tensor
             f"the width of a 360-degree picture must be a multiple of {multiple}, got {x.shape[-1]}; "
             "resize it"
         )
-    return F.pad(x, (0, right, 0, down), mode="reflect") if down or right else x
+    return functional.pad(x, (0, right, 0, down), mode="reflect") if down or right else x
 
 
 def _block_norm(name: str, config: NetworkConfig) -> DynamicInstanceNorm2d:
@@ -303,9 +303,7 @@ def _literal_parts(config: NetworkConfig) -> Parts:
     """Return the preset `literal`: the table as read; its last convolution has no normalization."""
     stem, width = config.stem, config.width
     decoder = [
-        Stage(
-            Separable(width, 2 * stem), DynamicInstanceNorm2d("up1", 2 * stem), doubles=True
-        ),
+        Stage(Separable(width, 2 * stem), DynamicInstanceNorm2d("up1", 2 * stem), doubles=True),
         Stage(Separable(2 * stem, stem), DynamicInstanceNorm2d("up2", stem), doubles=True),
         Stage(Convolution(stem, 3, bias=True), None, relu=False),
     ]

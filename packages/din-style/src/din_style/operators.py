@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 Positions = Float[Tensor, "batch taps height width 2"]
 """Row and column of each tap of the kernel at each pixel, in pixels from the center of the first."""
@@ -47,9 +47,9 @@ def pad_reflecting(
     if margin == 0:
         return x
     if sphere:
-        x = F.pad(x, (margin, margin, 0, 0), mode="circular")
-        return F.pad(x, (0, 0, margin, margin), mode="reflect")
-    return F.pad(x, (margin, margin, margin, margin), mode="reflect")
+        x = functional.pad(x, (margin, margin, 0, 0), mode="circular")
+        return functional.pad(x, (0, 0, margin, margin), mode="reflect")
+    return functional.pad(x, (margin, margin, margin, margin), mode="reflect")
 
 
 def convolve_per_sample(
@@ -73,7 +73,7 @@ def convolve_per_sample(
         )
     out, per_group, kernel = weight.shape[1], weight.shape[2], weight.shape[-1]
     padded = pad_reflecting(x, dilation * (kernel // 2), sphere=sphere)
-    result = F.conv2d(
+    result = functional.conv2d(
         padded.reshape(1, batch * channels, *padded.shape[-2:]),
         weight.reshape(batch * out, per_group, kernel, kernel),
         None if bias is None else bias.reshape(-1),
@@ -173,7 +173,9 @@ def convolve_at(
     """
     height, width = x.shape[-2:]
     if sphere:
-        x = F.pad(x, (0, 1, 0, 0), mode="circular")  # columns between the last and the first
+        x = functional.pad(
+            x, (0, 1, 0, 0), mode="circular"
+        )  # columns between the last and the first
         positions = torch.stack(
             [positions[..., 0], torch.remainder(positions[..., 1], width)], dim=-1
         )
@@ -182,7 +184,7 @@ def convolve_at(
     mode = "border" if sphere else "reflection"
     result = x.new_zeros(len(x), x.shape[1], height, width)
     for tap in range(grid.shape[1]):
-        values = F.grid_sample(
+        values = functional.grid_sample(
             x, grid[:, tap], mode="bilinear", padding_mode=mode, align_corners=True
         )
         kernel_values = weight.flatten(2)[:, :, tap]
@@ -229,5 +231,7 @@ def _factor(stroke: float | Tensor, x: Tensor) -> Tensor:
     """Return the stroke as (batch or 1, 1, height or 1, width or 1, 1)."""
     if not isinstance(stroke, Tensor):
         return x.new_full((1, 1, 1, 1, 1), float(stroke))
-    scaled = F.interpolate(stroke.to(x), size=x.shape[-2:], mode="bilinear", align_corners=False)
+    scaled = functional.interpolate(
+        stroke.to(x), size=x.shape[-2:], mode="bilinear", align_corners=False
+    )
     return scaled[..., None]

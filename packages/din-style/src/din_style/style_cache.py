@@ -3,7 +3,7 @@
 A style never passes VGG inside the loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from safetensors.torch import load_file, save
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.augmentation import Pixels, central_square, random_view
 from din_style.config import TrainingConfig
@@ -44,7 +44,7 @@ class Styles(NamedTuple):
 
     def rows(self, index: Tensor) -> "Styles":
         """Return some of the views."""
-        return Styles(*(None if part is None else part[index] for part in self))
+        return combine([self], lambda parts: parts[0][index])
 
     def inputs(self) -> Tensor:
         """Return what weight- and bias-nets read."""
@@ -52,7 +52,22 @@ class Styles(NamedTuple):
 
     def to(self, device: torch.device) -> "Styles":
         """Return the styles on another device."""
-        return Styles(*(None if part is None else part.to(device) for part in self))
+        return combine([self], lambda parts: parts[0].to(device))
+
+
+def combine(styles: Sequence[Styles], how: Callable[[list[Tensor]], Tensor]) -> Styles:
+    """Return what `how` makes of the moments of all `styles`, of their pixels and so on."""
+
+    def optional(parts: list[Tensor | None]) -> Tensor | None:
+        known = [part for part in parts if part is not None]
+        return how(known) if known else None
+
+    return Styles(
+        how([s.moments for s in styles]),
+        how([s.pixels for s in styles]),
+        optional([s.maps for s in styles]),
+        optional([s.grams for s in styles]),
+    )
 
 
 @torch.no_grad()
@@ -72,7 +87,9 @@ def describe_styles(
     grams = None
     if config.loss.style_loss == "gram":
         grams = torch.cat([gram_matrices(features[n]).flatten(1) for n in layers], 1)
-    maps = F.adaptive_avg_pool2d(features[MAP_LAYER].float(), MAP_SIDE) if wants_map else None
+    maps = (
+        functional.adaptive_avg_pool2d(features[MAP_LAYER].float(), MAP_SIDE) if wants_map else None
+    )
     pixel = torch.cat(tuple(moments(images)), 1)
     return Styles(stack_moments(features, layers), pixel, maps, grams)
 
@@ -102,11 +119,8 @@ def cache_styles(
             describe_styles(vgg, as_tensor([view]).to(device), config)
             for view in _views(pictures, config, seed)
         ]
-        tensors = {
-            name: torch.cat([getattr(part, name) for part in parts]).cpu().contiguous()
-            for name in Styles._fields
-            if getattr(parts[0], name) is not None
-        }
+        stacked = combine(parts, torch.cat)._asdict()
+        tensors = {name: part.cpu() for name, part in stacked.items() if part is not None}
         write_atomically(path, save(tensors))
     any_rank(False)  # the others wait for the file
     return Styles(**load_file(path)).to(device)

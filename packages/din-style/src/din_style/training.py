@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from din_style.config import TrainingConfig
-from din_style.content_cache import ContentBatch, CachedContents, fresh_contents
+from din_style.content_cache import CachedContents, ContentBatch, fresh_contents
 from din_style.data import Pictures, open_pictures
 from din_style.losses import (
     content_loss,
@@ -24,7 +24,7 @@ from din_style.losses import (
 )
 from din_style.network_files import NETWORK_FILE, PACKAGE, load_network, save_network
 from din_style.networks import TransferNetwork, build_network
-from din_style.style_cache import Styles, cache_styles, pixel_moments
+from din_style.style_cache import Styles, cache_styles, combine, pixel_moments
 from din_style.validation import Scores, ValidationSet, prepare_validation, validate
 from din_style.vgg import VGG, load_vgg
 from tenfold_shared.devices import choose_device
@@ -163,9 +163,9 @@ def _style_term(
         return stacked_style_loss(stack_moments(features, layers), styles.moments, channels)
     grams = [gram_matrices(features[name]).flatten(1) for name in layers]
     wanted = styles.grams.split([gram.shape[1] for gram in grams], dim=1)
-    return torch.stack(
-        [(g - w).square().mean(1) for g, w in zip(grams, wanted, strict=True)]
-    ).sum(0)
+    return torch.stack([(g - w).square().mean(1) for g, w in zip(grams, wanted, strict=True)]).sum(
+        0
+    )
 
 
 def _update(
@@ -179,9 +179,7 @@ def _update(
 
 
 @torch.no_grad()
-def follow_average(
-    average: nn.Module, network: nn.Module, *, step: int, decay: float
-) -> None:
+def follow_average(average: nn.Module, network: nn.Module, *, step: int, decay: float) -> None:
     """Move the averaged weights towards the network's; touches only the average.
 
     The first steps count less, so that the random beginning is forgotten.
@@ -323,16 +321,14 @@ class _Training:
         size = len(content.images) * current_world().size
         chosen = self._choose_styles(step, size, styles)
         if step <= self._pixel_steps():
-            loss = pixel_step(
-                self.stylizer, self.optimizer, content.images, chosen, config=config
-            )
+            loss = pixel_step(self.stylizer, self.optimizer, content.images, chosen, config=config)
             self.run.log(step, pixel=mean_over_ranks(loss))
         else:
             losses = style_step(
                 self.stylizer, self.optimizer, content, chosen, config=config, vgg=self.vgg
             )
-            values = {name: mean_over_ranks(v) for name, v in losses._asdict().items()}
-            self.run.log(step, **values)
+            total, content_term, style_term = map(mean_over_ranks, losses)
+            self.run.log(step, total=total, content=content_term, style=style_term)
         follow_average(self.average, self.network, step=step, decay=config.average)
 
     def _choose_styles(self, step: int, size: int, styles: Styles) -> Styles:
@@ -347,12 +343,12 @@ class _Training:
         if not share.any():
             return one
         blend = torch.from_numpy(share).float().to(self.device)
-        return Styles(
-            *(
-                None if a is None else torch.lerp(a, b, blend.view(-1, *[1] * (a.ndim - 1)))
-                for a, b in zip(one, two, strict=True)
-            )
-        )
+
+        def blended(parts: list[Tensor]) -> Tensor:
+            start, end = parts
+            return torch.lerp(start, end, blend.view(-1, *[1] * (start.ndim - 1)))
+
+        return combine([one, two], blended)
 
     def _held_out(self) -> ValidationSet | None:
         """Return the pictures to choose by."""

@@ -10,7 +10,7 @@ from din_style.config import TrainingConfig
 from din_style.data import Pictures, as_tensor
 from din_style.losses import content_loss, pair_energy, stack_moments, stacked_style_loss
 from din_style.networks import TransferNetwork
-from din_style.style_cache import Styles, describe_styles
+from din_style.style_cache import Styles, combine, describe_styles
 from din_style.vgg import VGG
 
 CONTENTS, STYLES = 6, 10
@@ -63,9 +63,7 @@ def prepare_validation(
     count = len(rows)
     paired = [i * count // STYLES for i in range(min(STYLES, count))]
     order = list(dict.fromkeys([*paired, *range(count)]))
-    joined = Styles(
-        *(None if part[0] is None else torch.cat(part) for part in zip(*rows, strict=True))
-    )
+    joined = combine(rows, torch.cat)
     return ValidationSet(
         content_images,
         torch.cat([f[config.loss.content_layer] for f in features]),

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from tenfold_shared.datasets import locate
 from tenfold_shared.errors import UserError
@@ -89,13 +89,15 @@ class VGG(nn.Module):
         x, stage = images.to(self.get_buffer("weight_1_1").dtype), "1"
         for name, weight, bias in self.layers():
             if name[0] != stage:
-                x, stage = F.max_pool2d(x, 2), name[0]
+                x, stage = functional.max_pool2d(x, 2), name[0]
             if min(x.shape[-2:]) < 2:
                 raise ValueError(
                     f"pictures of {tuple(images.shape[-2:])} pixels vanish before relu{name}; use "
                     "larger ones"
                 )
-            x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias).relu_()
+            x = functional.conv2d(
+                functional.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias
+            ).relu_()
             if f"relu{name}" in wanted:
                 features[f"relu{name}"] = x
             if len(features) == len(wanted):
