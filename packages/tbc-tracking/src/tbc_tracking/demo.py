@@ -41,7 +41,10 @@ COLLOID_DISTANCE = 3.0
 TUNING_FRAMES = 6
 """First frames of the colloids: they choose the baseline's threshold and are not scored."""
 THRESHOLDS = np.arange(0.05, 0.91, 0.05)
-SCORES = (("mota", "MOTA"), ("idf1", "IDF1"), ("hota", "HOTA"), ("count_mae", "count MAE"))
+SCORES = (
+    ("mota", "MOTA"), ("idf1", "IDF1"), ("hota", "HOTA"), ("recall", "recall"),
+    ("precision", "precision"), ("count_mae", "count MAE"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,20 +63,25 @@ class Comparison:
     """Largest distance of a match, in pixels."""
 
     def rows(self, name: str, *, against: str) -> list[dict[str, object]]:
-        """Return one row per score: ours as value, the baseline's as reference."""
+        """Return one row per score, ours as value, and one for the sum of the map; the baseline's as reference."""
         ours, baseline = (
             evaluate_points(self.truth, tracks, distance=self.distance)
             for tracks in (self.ours, self.baseline)
         )
+        figures = [
+            (label, getattr(ours, score), getattr(baseline, score)) for score, label in SCORES
+        ]
+        of_maps = float(np.abs(self.map_counts - self.truth.counts()).mean())
+        figures.append(("count MAE of the map sum", of_maps, baseline.count_mae))
         return [
             {
                 "name": f"{name}: {label} {against}",
-                "value": getattr(ours, score),
-                "unit": "objects" if score == "count_mae" else "",
-                "reference": getattr(baseline, score),
-                "ratio": _ratio(getattr(ours, score), getattr(baseline, score)),
+                "value": value,
+                "unit": "objects" if "count" in label else "",
+                "reference": reference,
+                "ratio": _ratio(value, reference),
             }
-            for score, label in SCORES
+            for label, value, reference in figures
         ]
 
 

@@ -17,7 +17,7 @@ def demo(config: Demo) -> None:
     """Track real colloids and a simulated crowd, beside peaks + Hungarian on the same maps.
 
     --out is a folder (default: demo) for the pictures. The column `value` is tracking by counting,
-    `reference` the baseline.
+    `reference` the baseline; in the rows of the map sum, `value` is what the maps alone count.
     """
     from tbc_tracking.demo import run_demo
 
