@@ -67,7 +67,7 @@ class PointScores:
     identity_matches: int
     """Points that agree under the best one-to-one assignment of whole tracks (IDTP)."""
     count_error: int
-    """Sum over frames of |predicted points - true points|."""
+    """Sum over frames of how many points there are too many or too few."""
     hota_matches: tuple[float, ...]
     """Matches at each level of HOTA."""
     hota_association: tuple[float, ...]
@@ -147,7 +147,7 @@ class PointScores:
 
     @property
     def count_mae(self) -> float:
-        """Mean over frames of |predicted points - true points|."""
+        """Mean over frames of how many points there are too many or too few."""
         return _ratio(self.count_error, self.frames)
 
     @property
