@@ -128,6 +128,16 @@ def test_density_track_and_render_with_the_shipped_network(tmp_path: Path):
     assert (tmp_path / "picture.png").exists()
 
 
+def test_the_preset_per_frame_counts_without_identities(tiny: Path, tmp_path: Path):
+    command = ("track", tiny / "maps.npy", "--sigma", 2, "--out", tmp_path / "points.csv")
+    (linked,) = rows(*command)
+    assert linked["tracks"] == 4, "test invalid: there are no links to leave out"
+    (alone,) = rows(*command, "--preset", "per-frame")
+    assert alone["tracks"] == alone["points"] == 4 * LENGTH
+    found = read_tracks(tmp_path / "points.csv")
+    assert evaluate_points(tiny_tracks(), found, distance=1.0).recall == 1.0
+
+
 def test_simulate_is_seeded_and_renders_given_tracks(tiny: Path, tmp_path: Path):
     small = ("--frames", 6, "--people", 4, "--width", 40, "--height", 30)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

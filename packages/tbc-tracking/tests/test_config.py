@@ -12,6 +12,7 @@ from tbc_tracking.config import (
     TrackConfig,
     WindowConfig,
     paper_preset,
+    per_frame_preset,
 )
 from tbc_tracking.solvers import available_solvers
 
@@ -78,6 +79,14 @@ def test_the_preset_of_the_paper_has_its_form():
     assert config.solver.solver != "paths"
     assert config.links.relink_passes == 0
     assert config.links.stitch_frames < 2
+
+
+def test_the_preset_per_frame_makes_no_links():
+    config = per_frame_preset()
+    assert config.flow.entry == config.flow.exit == config.flow.border_entry == 0
+    assert config.flow.reach < 0.01
+    assert config.flow.gap_frames == config.links.stitch_frames == config.links.relink_passes == 0
+    assert config.candidates.copy_frames == 0
 
 
 def test_every_solver_can_be_named():

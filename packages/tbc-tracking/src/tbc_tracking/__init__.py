@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tbc_tracking.config import TrackConfig as TrackConfig
     from tbc_tracking.config import WindowConfig as WindowConfig
     from tbc_tracking.config import paper_preset as paper_preset
+    from tbc_tracking.config import per_frame_preset as per_frame_preset
     from tbc_tracking.crowd import CrowdConfig as CrowdConfig
     from tbc_tracking.crowd import simulate_crowd as simulate_crowd
     from tbc_tracking.density import density_from_points as density_from_points
@@ -75,6 +76,7 @@ _MODULES = {
     "open_density": "density_maps",
     "open_frames": "frames",
     "paper_preset": "config",
+    "per_frame_preset": "config",
     "pool_scores": "point_metrics",
     "read_tracks": "formats",
     "simulate_crowd": "crowd",

@@ -288,3 +288,16 @@ def paper_preset() -> TrackConfig:
         block_frames=20,
         overlap_frames=4,
     )
+
+
+def per_frame_preset() -> TrackConfig:
+    """Return the mode that counts and places objects frame by frame: nothing is gained by a link, so none is made.
+
+    Each point becomes a track of its own, unless an object stays exactly in place.
+    """
+    return TrackConfig(
+        candidates=CandidateConfig(copy_frames=0),
+        flow=FlowConfig(entry=0.0, exit=0.0, border_entry=0.0, reach=1e-6, gap_frames=0),
+        links=LinkConfig(relink_passes=0, stitch_frames=0),
+        overlap_frames=0,
+    )

@@ -8,11 +8,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal
 
-from tbc_tracking.config import TrackConfig, paper_preset
+from tbc_tracking.config import TrackConfig, paper_preset, per_frame_preset
 
-Preset = Literal["default", "paper"]
+Preset = Literal["default", "paper", "per-frame"]
 
-_PRESETS = {"default": TrackConfig, "paper": paper_preset}
+_PRESETS = {"default": TrackConfig, "paper": paper_preset, "per-frame": per_frame_preset}
 _chosen: ContextVar[str] = ContextVar("preset", default="default")
 
 

@@ -33,7 +33,8 @@ class Track(SourceOptions):
     """Video, folder of images, or density maps (.npy, .tif, or a folder of them)."""
 
     preset: Preset = "default"
-    """What all other flags start from: ours, or `paper` (hard windows, integer program, no velocity)."""
+    """What all other flags start from: ours, `paper` (hard windows, integer program, no velocity), or `per-frame`
+    (places and counts in each frame, without identities)."""
 
     solver: Literal["paths", "highs", "scipy", "pulp-cbc", "pulp-highs"] | None = None
     """Who solves the program; short for --solver.solver."""
