@@ -284,6 +284,9 @@ def test_plot_draws_tracks_and_blocks(tiny: Path, tmp_path: Path):
     )
     run("track", tiny / "maps.npy", "--sigma", 2, "--certify", "--out", tmp_path / "all")
     run("plot", "blocks", "--blocks", tmp_path / "all" / "blocks.csv", "--out", tmp_path / "b.pdf")
+    out = tmp_path / "bounds.png"
+    run("plot", "bounds", "--maps", tiny / "maps.npy", "--sigma", 2, "--length", 6, "--out", out)
+    assert out.exists()
     assert "is no table" in refused("plot", "blocks", "--blocks", tiny / "points.csv", code=1)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from tbc_tracking.bound_trace import BoundTrace
+
 MISSED, SWITCH = "#D9D9D9", "#000000"
 
 
@@ -235,6 +237,30 @@ def bounds_picture(blocks: Sequence[Mapping[str, float | None]]) -> "Figure":
             )
             plot.fill_between(span, bound, block["objective"], color=COLORS[0], alpha=0.12, lw=0)
     plot.set(xlabel="frame", ylabel="cost of the block")
+    plot.grid(alpha=0.3)
+    plot.legend()
+    return figure
+
+
+def bound_trace_picture(trace: "BoundTrace") -> "Figure":
+    """Show how the best solution and the proven bound approach each other over time.
+
+    Args:
+        trace: what `trace_bounds` returned.
+    """
+    figure, axes = new_figure(height=3.6)
+    plot = axes[0, 0]
+    for values, label, color in (
+        (trace.objective, "best solution", COLORS[0]),
+        (trace.bound, "bound", COLORS[1]),
+    ):
+        plot.plot(trace.seconds, values, drawstyle="steps-post", label=label, color=color)
+    plot.fill_between(
+        trace.seconds, trace.bound, trace.objective, step="post", color=COLORS[0], alpha=0.12, lw=0
+    )
+    gap = (trace.objective[-1] - trace.bound[-1]) / max(abs(trace.objective[-1]), 1e-12)
+    plot.set(xlabel="time of the solver (s)", ylabel="cost of the program")
+    plot.set_title(f"gap at the end: {max(gap, 0.0):.2%}", fontsize=10)
     plot.grid(alpha=0.3)
     plot.legend()
     return figure

@@ -1,5 +1,6 @@
 """HiGHS through highspy: the sparse matrix is handed over whole, and a known solution starts the search."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import highspy
@@ -14,7 +15,11 @@ from tenfold_shared.files import atomic_path
 
 
 def solve_with_highs(
-    program: TrackingProgram, config: SolverConfig, start: Solution | None
+    program: TrackingProgram,
+    config: SolverConfig,
+    start: Solution | None,
+    *,
+    watch: Callable[[highspy.Highs], None] | None = None,
 ) -> Solution | None:
     """Solve by branch and bound; None when the time limit passes without any solution.
 
@@ -22,6 +27,7 @@ def solve_with_highs(
         program: the instance.
         config: gap, time limit and threads.
         start: a solution to begin with, or None.
+        watch: is given HiGHS before it runs, to listen to it.
     """
     matrix = formulate(program)
     highs = highspy.Highs()
@@ -41,6 +47,8 @@ def solve_with_highs(
         values = highspy.HighsSolution()
         values.col_value = column_values(program, matrix, start).tolist()
         highs.setSolution(values)
+    if watch is not None:
+        watch(highs)
     if highs.run() == highspy.HighsStatus.kError:
         # HiGHS keeps one pool of threads per process and refuses another number of them.
         highs.resetGlobalScheduler(True)

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from tbc_tracking.object_size import ObjectSize
     from tbc_tracking.tracks import Tracks
 
-Kind = Literal["density", "tracks", "space-time", "counts", "residuals", "blocks", "timeline"]
+Kind = Literal[
+    "density", "tracks", "space-time", "counts", "residuals", "blocks", "bounds", "timeline"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,7 @@ class Plot(Options):
     """Settings of `plot`."""
 
     kind: Annotated[Kind, tyro.conf.Positional]
-    """What is drawn; density, residuals and counts need --maps, blocks --blocks, the others --tracks."""
+    """What is drawn; density, residuals, bounds and counts need --maps, blocks --blocks, the others --tracks."""
 
     tracks: Path | None = None
     """Tracks in any format that is read."""
@@ -47,7 +50,16 @@ class Plot(Options):
     """Micrometers per pixel, for tables with physical positions (TrackMate, Fiji)."""
 
     frame: int = 0
-    """Frame that is shown."""
+    """Frame that is shown; the first one for bounds."""
+
+    length: int = 20
+    """Frames of the program whose bounds are shown."""
+
+    time_limit: float = 60.0
+    """Seconds that HiGHS may take for bounds."""
+
+    gap: float = 0.001
+    """Relative gap at which HiGHS stops, for bounds."""
 
     tail: int = 15
     """Frames back that paths are shown."""
@@ -56,7 +68,7 @@ class Plot(Options):
     """Coordinate that is drawn over time."""
 
     sigma: float | None = None
-    """Gaussian width of one object in map pixels, for residuals."""
+    """Gaussian width of one object in map pixels, for residuals and bounds."""
 
     map_stride: float = 1.0
     """Frame pixels per map pixel."""
@@ -67,7 +79,7 @@ class Plot(Options):
 
 @refuses
 def plot(config: Plot) -> None:
-    """Draw a picture: density, tracks, space-time, counts, residuals, blocks or timeline.
+    """Draw a picture: density, tracks, space-time, counts, residuals, blocks, bounds or timeline.
 
     --out ends in .png (default: the kind), .pdf or .svg.
     """
@@ -83,6 +95,7 @@ def plot(config: Plot) -> None:
         "counts": _counts,
         "residuals": _residuals,
         "blocks": _blocks,
+        "bounds": _bounds,
         "timeline": _timeline,
     }[config.kind]
     save_figure(draw(config), out)
@@ -143,15 +156,44 @@ def _residuals(config: Plot) -> "Figure":
     import numpy as np
 
     from tbc_tracking.figures import residual_picture
-    from tbc_tracking.object_size import ObjectSize
 
     _needed(config, "tracks")
-    if config.sigma is None or not 0 < config.sigma < float("inf"):
-        raise ValueError(f"a picture of residuals needs a positive --sigma, got {config.sigma}")
+    size = _size(config)
     density, points, _ = _map_and_points(config)
     points = np.zeros((0, 2)) if points is None else points
     with blamed_on(_needed(config, "maps")):
-        return residual_picture(density, points, size=ObjectSize.constant(config.sigma))
+        return residual_picture(density, points, size=size)
+
+
+def _size(config: Plot) -> "ObjectSize":
+    """Return the size of an object, which some kinds of picture need."""
+    from tbc_tracking.object_size import ObjectSize
+
+    if config.sigma is None or not 0 < config.sigma < float("inf"):
+        raise ValueError(f"a picture of {config.kind} needs a positive --sigma, got {config.sigma}")
+    return ObjectSize.constant(config.sigma)
+
+
+def _bounds(config: Plot) -> "Figure":
+    """Draw bound and best solution of the program of some frames over the time of HiGHS."""
+    from tbc_tracking.bound_trace import trace_bounds
+    from tbc_tracking.candidates import find_candidates
+    from tbc_tracking.config import SolverConfig, TrackConfig
+    from tbc_tracking.density_maps import open_density
+    from tbc_tracking.figures import bound_trace_picture
+    from tbc_tracking.tracking_program import build_program
+
+    path, size, settings = _needed(config, "maps"), _size(config), TrackConfig()
+    solver = SolverConfig(gap=config.gap, time_limit=config.time_limit)
+    if config.length < 1:
+        raise ValueError(f"length must be at least 1 frame, got {config.length}")
+    maps = open_density(path)
+    pick_frame(maps, config.frame, path)
+    part = maps[config.frame : config.frame + config.length]
+    with blamed_on(path):
+        candidates = find_candidates(part, size=size, config=settings.candidates)
+        program = build_program(part, candidates, windows=settings.windows, flow=settings.flow)
+        return bound_trace_picture(trace_bounds(program, solver, seed=config.seed))
 
 
 def _tracks(config: Plot) -> "Figure":
