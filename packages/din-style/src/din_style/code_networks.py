@@ -67,7 +67,7 @@ class _VectorNets(nn.Module):
         del hidden
         self.shape = layer.weight_shape
         self.weight = nn.Linear(features, torch.Size(self.shape).numel())
-        self.bias = nn.Linear(features, layer.code_channels)
+        self.bias = nn.Linear(features, layer.channels)
         _start_near_identity(self.weight, self.bias, identity_kernels(layer).flatten())
 
     def forward(self, hidden: Tensor) -> LayerCode:

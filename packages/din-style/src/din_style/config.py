@@ -31,7 +31,7 @@ class NetworkConfig:
     """Channels of the residual blocks, at a quarter of the size."""
     stem: int = 32
     """Channels at half the size (`fast`) or the full size (`literal`, `mobile`)."""
-    blocks: int = 3
+    blocks: int = 4
     """Residual blocks."""
     conv_op: Operator = "pointwise"
     """Dynamic convolution of the residual blocks; elsewhere it is pointwise (1911.06953 wants both)."""
@@ -75,7 +75,7 @@ def preset_network(preset: Preset) -> NetworkConfig:
     """Return the network that a preset's name stands for; those of `fast` and `mobile` are shipped."""
     settings: dict[Preset, NetworkConfig] = {
         "fast": NetworkConfig(preset="fast"),
-        "mobile": NetworkConfig(preset="mobile", width=128, stem=32, blocks=2),
+        "mobile": NetworkConfig(preset="mobile", width=128, stem=16, blocks=3),
         "literal": NetworkConfig(preset="literal", width=128, stem=32, blocks=2),
         "vgg": NetworkConfig(preset="vgg", width=512, stem=64, blocks=1),
     }

@@ -112,8 +112,6 @@ class DynamicInstanceNorm2d(nn.Module):
         operator: The convolution.
         kernel_size: Side of its kernels.
         groups: Of the operator `full`.
-        phases: Channels that share one kernel. Before a pixel shuffle these are the phases of a color:
-            kernels of their own would paint checkerboards.
     """
 
     def __init__(
@@ -124,19 +122,14 @@ class DynamicInstanceNorm2d(nn.Module):
         operator: Operator = "pointwise",
         kernel_size: int = 1,
         groups: int = 1,
-        phases: int = 1,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, got {kernel_size}; use 1 or 3")
-        if channels % phases or channels % groups:
-            raise ValueError(
-                f"channels must be a multiple of groups and phases, got {channels}, {groups}, {phases}"
-            )
-        if phases > 1 and operator != "pointwise":
-            raise ValueError(f"phases can share pointwise kernels only, got {operator}")
+        if channels % groups:
+            raise ValueError(f"channels must be a multiple of groups, got {channels} and {groups}")
         self.name, self.channels, self.operator = name, channels, operator
-        self.kernel_size, self.phases = kernel_size, phases
+        self.kernel_size = kernel_size
         self.per_group = channels // groups if operator == "full" else 1
         self.offsets: nn.Conv2d | None = None
         if operator == "deformable":
@@ -146,14 +139,9 @@ class DynamicInstanceNorm2d(nn.Module):
             nn.init.zeros_(self.offsets.bias)  # type: ignore[arg-type]
 
     @property
-    def code_channels(self) -> int:
-        """Channels of the code: one for all phases."""
-        return self.channels // self.phases
-
-    @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         """Shape of the code's kernels without the batch."""
-        return (self.code_channels, self.per_group, self.kernel_size, self.kernel_size)
+        return (self.channels, self.per_group, self.kernel_size, self.kernel_size)
 
     def forward(self, x: Tensor, run: Pass) -> Tensor:
         """Return DIN(x, f), blended by the masks where there are several styles."""
@@ -168,11 +156,7 @@ class DynamicInstanceNorm2d(nn.Module):
         weight = code.weight.expand(len(x), *self.weight_shape)
         bias = code.bias.expand(len(x), -1)
         if self.operator == "pointwise":
-            scale, shift = weight.flatten(1), bias
-            if self.phases > 1:
-                scale = scale.repeat_interleave(self.phases, dim=1)
-                shift = shift.repeat_interleave(self.phases, dim=1)
-            return run.normalize(self.name, x, scale, shift)
+            return run.normalize(self.name, x, weight.flatten(1), bias)
         one, zero = x.new_ones(x.shape[:2]), x.new_zeros(x.shape[:2])
         normalized = run.normalize(self.name, x, one, zero)
         if self.operator == "full":
@@ -183,6 +167,25 @@ class DynamicInstanceNorm2d(nn.Module):
         if self.offsets is not None and not geometry.sphere:
             offsets = self.offsets(pad_reflecting(x, 1))
         return depthwise(normalized, weight[:, :, 0], bias, geometry=geometry, offsets=offsets)
+
+
+def remove_alternation(x: Tensor, *, sphere: bool = False) -> Tensor:
+    """Return features without what alternates from pixel to pixel: the checkerboards of upsampling.
+
+    The filter (-1, 4, 10, 4, -1) / 16 along rows and columns answers (10 + 8 cos w - 2 cos 2w) / 16 at
+    frequency w: 1 at rest, flat there, and exactly 0 for period 2.
+    """
+    padded = pad_reflecting(x, 2, sphere=sphere)
+    return _notch(_notch(padded, 3), 2)
+
+
+def _notch(x: Tensor, axis: int) -> Tensor:
+    """Filter along one axis, which loses two pixels at both ends; sums of slices beat convolutions."""
+    size = x.shape[axis] - 4
+    far = x.narrow(axis, 0, size) + x.narrow(axis, 4, size)
+    near = x.narrow(axis, 1, size) + x.narrow(axis, 3, size)
+    center = x.narrow(axis, 2, size) * (10 / 16)
+    return center.add_(near, alpha=4 / 16).sub_(far, alpha=1 / 16)
 
 
 class Depthwise(nn.Module):

@@ -26,6 +26,7 @@ from din_style.layers import (
     StaticInstanceNorm2d,
     normalize_by_own_statistics,
     normalize_on_sphere,
+    remove_alternation,
 )
 from din_style.operators import PLAIN, Geometry
 from din_style.style_code import StyleCode
@@ -43,6 +44,8 @@ class Stage(nn.Module):
         before: Pointwise convolution ahead of the doubling, where it is four times cheaper.
         doubles: Repeat each pixel twice along rows and columns first.
         unshuffle: Move squares of pixels into channels first.
+        shuffle: Move channels into squares of pixels after the convolution.
+        notch: Then remove what alternates from pixel to pixel, ahead of the normalization.
         relu: Whether negative values are cut in the end.
     """
 
@@ -54,11 +57,14 @@ class Stage(nn.Module):
         before: nn.Module | None = None,
         doubles: bool = False,
         unshuffle: int = 1,
+        shuffle: int = 1,
+        notch: bool = False,
         relu: bool = True,
     ) -> None:
         super().__init__()
         self.before, self.convolution, self.norm = before, convolution, norm
-        self.doubles, self.unshuffle, self.relu = doubles, unshuffle, relu
+        self.doubles, self.unshuffle, self.shuffle = doubles, unshuffle, shuffle
+        self.notch, self.relu = notch, relu
 
     def features(self, x: Tensor, run: Pass) -> Tensor:
         """Return what the normalization receives; its statistics are those of this."""
@@ -68,12 +74,15 @@ class Stage(nn.Module):
             x = self.before(x)
         if self.doubles:
             x = functional.interpolate(x, scale_factor=2, mode="nearest")
-        return self.convolution(x, run)
+        x = self.convolution(x, run)
+        if self.shuffle > 1:
+            x = functional.pixel_shuffle(x, self.shuffle)
+        return remove_alternation(x, sphere=run.sphere) if self.notch else x
 
     def finish(self, features: Tensor, run: Pass) -> Tensor:
         """Return the stage's result from its `features`."""
         x = features if self.norm is None else self.norm(features, run)
-        return functional.relu(x) if self.relu else x
+        return x.relu_() if self.relu else x
 
     def forward(self, x: Tensor, run: Pass) -> Tensor:
         """Return the stage's result."""
@@ -93,7 +102,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, run: Pass) -> Tensor:
         """Return features of the same shape."""
-        y = functional.relu(self.first_norm(self.first(x, run), run))
+        y = self.first_norm(self.first(x, run), run).relu_()
         return x + self.second_norm(self.second(y, run), run)
 
 
@@ -121,7 +130,6 @@ class TransferNetwork(nn.Module):
         if config.preset not in builders:
             raise ValueError(f"preset must be one of {sorted(builders)}, got {config.preset!r}")
         self.encoder, self.blocks, self.decoder = builders[config.preset](config)
-        self.shuffle = 2 if config.preset == "fast" else 1
         self.codes = CodeNetwork(config, self.dynamic_layers)
 
     @property
@@ -157,8 +165,6 @@ class TransferNetwork(nn.Module):
 
     def colors(self, features: Tensor) -> Tensor:
         """Return pictures in [0, 1] from the features of the last stage."""
-        if self.shuffle > 1:
-            features = functional.pixel_shuffle(features, self.shuffle)
         return torch.sigmoid(0.25 * features)
 
     def forward(
@@ -261,7 +267,14 @@ def _fast_parts(config: NetworkConfig) -> Parts:
             before=_pointwise(width, stem),
             doubles=True,
         ),
-        Stage(Convolution(stem, 12), DynamicInstanceNorm2d("colors", 12, phases=4), relu=False),
+        # Each phase of a color has filters of its own; unchecked, they paint checkerboards.
+        Stage(
+            Convolution(stem, 12),
+            DynamicInstanceNorm2d("colors", 3),
+            shuffle=2,
+            notch=True,
+            relu=False,
+        ),
     ]
     return Parts(nn.ModuleList(encoder), _blocks(config), nn.ModuleList(decoder))
 
@@ -294,7 +307,7 @@ def _mobile_parts(config: NetworkConfig) -> Parts:
             before=_pointwise(2 * stem, stem),
             doubles=True,
         ),
-        Stage(Convolution(stem, 3), DynamicInstanceNorm2d("colors", 3), relu=False),
+        Stage(Convolution(stem, 3), DynamicInstanceNorm2d("colors", 3), notch=True, relu=False),
     ]
     return Parts(_mobile_encoder(config), _blocks(config), nn.ModuleList(decoder))
 
