@@ -15,6 +15,7 @@ from torch.nn import functional
 from din_style.config import OFFLINE_STYLE_LAYERS
 from din_style.losses import stack_moments
 from din_style.network_files import PACKAGE
+from din_style.networks import pad_to_multiple
 from din_style.operators import pad_reflecting
 from din_style.vgg import VGG
 from tenfold_shared.checkpoints import load_checkpoint, save_checkpoint
@@ -48,7 +49,8 @@ class CompactFeatures(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> dict[str, Tensor]:
-        """Return imitations of the four layers; sides must be multiples of 4."""
+        """Return imitations of the four layers; sides are continued to multiples of 4."""
+        images = pad_to_multiple(images, 4)
         first = functional.relu(self.first(pad_reflecting(images, 1)))
         x = functional.pixel_unshuffle(images - 0.5, 2)
         maps = []
