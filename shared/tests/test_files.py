@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from tenfold_shared import UserError, atomic_path, write_atomically
-from tenfold_shared.files import lock_folder, make_folder, sweep_stale_temporaries
+from tenfold_shared.files import (
+    check_destination,
+    lock_folder,
+    make_folder,
+    sweep_stale_temporaries,
+)
 
 
 def test_text_and_bytes_are_written_with_the_usual_rights(tmp_path):
@@ -76,6 +81,8 @@ def test_a_place_that_is_no_file_is_refused_in_a_sentence(tmp_path):
     ):
         with pytest.raises(UserError, match=re.escape(sentence)):
             write_atomically(place, "new")
+        with pytest.raises(UserError, match=re.escape(sentence)):
+            check_destination(place)
     for folder in (tmp_path / "file", tmp_path / "file" / "b"):
         with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'file'} is no folder")):
             make_folder(folder)
@@ -87,6 +94,15 @@ def test_a_place_that_is_no_file_is_refused_in_a_sentence(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links to devices as POSIX has them")
+def test_a_destination_is_checked_without_a_trace(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "folder" / "a.csv"
+    check_destination(path)
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path} is read-only")):
+        check_destination(path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_device_is_not_replaced_by_a_file(tmp_path):
     (tmp_path / "a.csv").symlink_to(os.devnull)
     with pytest.raises(UserError, match="it is no regular file"):

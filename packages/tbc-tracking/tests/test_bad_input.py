@@ -170,6 +170,7 @@ BAD_DATA = [
     (["plot", "density", "--maps", "{maps}", "--frame", "99"], "has no frame 99"),
     (["export-mps", "{maps}", "--sigma", "2", "--start", "50"], "has no frame 50"),
     (["track", "{maps}", "--sigma", "2", "--out", "{points}/a.csv"], "points.csv is no folder"),
+    (["track", "{maps}", "--sigma", "2", "--overlay", "{points}/a.mp4"], "is no folder"),
     (["simulate", "--out", "{points}"], "points.csv is no folder"),
     (["demo", "--out", "{points}"], "points.csv is no folder"),
     (["simulate", "--tracks", "{points}", "--scale", "900"], "has no point on a map"),

@@ -71,9 +71,7 @@ def atomic_path(path: Path, *, needed_bytes: int | None = None) -> Generator[Pat
     final = Path(os.path.realpath(path))
     temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp{final.suffix}")
     try:
-        if final.exists() and not final.is_file():
-            what = "a folder" if final.is_dir() else "no regular file"
-            raise UserError(f"Cannot write {path}: it is {what}; name a file.")
+        _refuse_other_kinds(path)
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as written:
@@ -111,6 +109,29 @@ def atomic_folder(folder: Path) -> Generator[Path]:
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_destination(path: Path) -> None:
+    """Refuse a file that could not be written, before hours are spent on what it should hold.
+
+    Nothing is created; a disk that fills up meanwhile is found only when the file is written.
+
+    Raises:
+        UserError: `path` is a folder or a device, or nothing can be created where it should lie.
+    """
+    _refuse_other_kinds(path)
+    above = next(place for place in path.absolute().parents if os.path.lexists(place))
+    if not above.is_dir():
+        raise _cannot_write(path, NotADirectoryError(errno.ENOTDIR, "Not a directory"), None)
+    if not os.access(above, os.W_OK):
+        raise UserError(f"Cannot write {path}: {above} is read-only; choose another place.")
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Refuse a path that is there but no regular file."""
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise UserError(f"Cannot write {path}: it is {what}; name a file.")
 
 
 def make_folder(folder: Path) -> None:

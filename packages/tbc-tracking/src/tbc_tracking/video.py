@@ -125,7 +125,8 @@ def _opened(path: Path) -> Iterator[InputContainer]:
                 raise UserError(f"{path} is of a kind that cannot be decoded; re-encode it.")
             yield container
     except DECODING_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        told = getattr(error, "strerror", None) or str(error)
+        reason = " ".join(told.split()) or type(error).__name__
         raise UserError(
             f"{path} cannot be decoded as a video ({reason}); re-encode it with ffmpeg."
         ) from error

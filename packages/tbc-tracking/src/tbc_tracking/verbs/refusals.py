@@ -25,7 +25,7 @@ def refuses(verb: Callable[[Config], None]) -> Callable[[Config], int]:
         except ValueError as error:
             if config.debug or not _is_refusal(error):
                 raise
-            logger.error("%s", _sentence(error))
+            logger.error("%s.", _sentence(error))
             return 1
         return 0
 

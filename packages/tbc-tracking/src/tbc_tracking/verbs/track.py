@@ -13,6 +13,7 @@ from tbc_tracking.verbs.refusals import blamed_on, refuses
 from tbc_tracking.verbs.sources import MapSource, SourceOptions, open_source
 from tbc_tracking.verbs.tables import write_rows
 from tenfold_shared.commands import emit
+from tenfold_shared.files import check_destination
 
 if TYPE_CHECKING:
     from tbc_tracking.formats import Format
@@ -85,6 +86,10 @@ def track(config: Track) -> None:
             raise ValueError(f"tables end in .csv, got {extra.name!r}")
     if config.overlay is not None and config.overlay.suffix.lower() not in VIDEOS:
         raise ValueError(f"overlay must end in {', '.join(VIDEOS)}, got {config.overlay.name!r}")
+    if format != "ctc":
+        check_destination(path)
+    for extra in filter(None, (config.overlay, config.counts, config.look_here)):
+        check_destination(extra)
     interval = _positive(config.frame_interval, "frame_interval") or source.frame_interval
     fixed = None
     if config.fixed is not None:
