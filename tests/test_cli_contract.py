@@ -75,7 +75,16 @@ def test_unknown_flags_and_verbs_are_usage_errors(package: Member):
         result = run_command(package.main, command)
         assert result.code == 2, command
         assert result.stdout == ""
-        assert "Traceback" not in result.stderr
+        assert one_line(result.stderr), result.stderr
+
+
+def test_refused_values_are_one_line_that_names_the_flag(package: Member):
+    for flag, value in (("--seed", "-1"), ("--device", "abacus")):
+        result = run_command(package.main, ["demo", flag, value])
+        assert result.code == 1, flag
+        assert result.stdout == ""
+        assert one_line(result.stderr), result.stderr
+        assert f"error: {flag} must" in result.stderr
 
 
 def test_missing_files_are_one_line(package: Member, tmp_path: Path):
