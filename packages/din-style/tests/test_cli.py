@@ -1,23 +1,258 @@
-"""The command, called in process."""
+"""The command, called in process, on a tiny network that is trained first."""
 
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_data import HEIGHT, WIDTH, make_tiny_data
+
 from din_style.cli import main
-from tenfold_shared.testing import run_command
+from din_style.pictures import read_picture
+from din_style.video import open_video
+from tenfold_shared.testing import CommandResult, run_command
+
+SETTINGS = {
+    "size": 64, "crop": 32, "style-crop": 64, "network.width": 8, "network.stem": 8,
+    "network.blocks": 1, "network.code-hidden": 8, "content-crops": 8, "validation-share": 0,
+    "batch": 2, "pixel-batch": 2, "pixel-steps": 2, "steps": 2,
+}  # fmt: skip
+TRAIN = [str(word) for name, value in SETTINGS.items() for word in (f"--{name}", value)]
 
 
-def test_demo_shows_a_picture_and_a_number_beside_the_baseline(tmp_path: Path):
-    result = run_command(main, ["demo", "--out", str(tmp_path), "--json"])
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data and a network trained on them in `run`."""
+    folder = tmp_path_factory.mktemp("cli")
+    make_tiny_data(folder)
+    words = ["train", folder / "contents", "--styles", folder / "styles", "--out", folder / "run"]
+    result = run_command(main, [*words, "--vgg", folder / "vgg.safetensors", *TRAIN])
     assert result.code == 0, result.stderr
-    rows = [json.loads(line) for line in result.stdout.splitlines()]
-    assert any(row["reference"] is not None for row in rows)
-    assert list(tmp_path.glob("*.png"))
+    return folder
 
 
-def test_info_refuses_a_file_that_is_no_checkpoint(tmp_path: Path):
-    path = tmp_path / "picture.safetensors"
-    path.write_bytes(b"\x89PNG")
-    result = run_command(main, ["info", str(path)])
-    assert result.code == 1
-    assert str(path) in result.stderr
+def call(place: Path, verb: str, *words: object) -> CommandResult:
+    """Run a verb with the tiny network."""
+    source = ["--weights", place / "run", "--encoder", place / "vgg.safetensors"]
+    return run_command(main, [verb, *words, *source])
+
+
+def refused(result: CommandResult, words: str) -> None:
+    """Assert exit 1 with one line that holds `words`."""
+    assert result.code == 1, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert words in result.stderr
+    assert result.stdout == ""
+
+
+def test_one_picture_into_one_file(place: Path, tmp_path: Path):
+    out = tmp_path / "result.jpg"
+    style = place / "painting.png"
+    result = call(place, "stylize", place / "photo.png", "--style", style, "--out", out, "--json")
+    assert result.code == 0, result.stderr
+    assert json.loads(result.stdout)["file"] == str(out)
+    picture = read_picture(out)
+    assert picture.size == (HEIGHT, WIDTH)
+    assert np.abs(picture.pixels - read_picture(place / "photo.png").pixels).mean() > 0.02
+
+
+def test_folders_give_a_picture_for_each_pair(place: Path, tmp_path: Path):
+    words = ["stylize", place / "contents", "--style", place / "styles", place / "painting.png"]
+    result = call(place, *words, "--out", tmp_path / "all", "--size", "40")
+    assert result.code == 0, result.stderr
+    names = sorted(path.name for path in (tmp_path / "all").iterdir())
+    assert len(names) == 25
+    assert "0__painting.png" in names
+    assert read_picture(tmp_path / "all" / "4__3.png").size == (40, 45)
+
+
+def test_a_style_code_stands_for_the_picture(place: Path, tmp_path: Path):
+    code = tmp_path / "code.safetensors"
+    assert call(place, "encode", place / "painting.png", "--out", code).code == 0
+    assert code.stat().st_size < 20_000
+    for name, style in (("a.png", code), ("b.png", place / "painting.png")):
+        done = call(
+            place, "stylize", place / "photo.png", "--style", style, "--out", tmp_path / name
+        )
+        assert done.code == 0, done.stderr
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    described = run_command(main, ["info", code])
+    assert "style code" in described.stdout
+
+
+def test_controls_reach_the_picture(place: Path, tmp_path: Path):
+    base = ["stylize", place / "photo.png", "--style", place / "painting.png"]
+    results = {}
+    for name, words in {
+        "plain": [],
+        "weak": ["--strength", "0.3"],
+        "none": ["--strength", "0"],
+        "colors": ["--keep-color", "luminance"],
+        "matched": ["--keep-color", "histogram"],
+        "stroke": ["--stroke", "2"],
+        "map": ["--stroke", "2", "--stroke-map", place / "mask.png"],
+        "mask": ["--mask", place / "mask.png"],
+        "sphere": ["--sphere"],
+        "other style": ["--style", place / "styles/1.png"],
+    }.items():
+        out = tmp_path / f"{name}.png"
+        done = call(place, *base, *words, "--out", out)
+        assert done.code == 0, done.stderr
+        results[name] = read_picture(out).pixels
+    photo = read_picture(place / "photo.png").pixels
+    np.testing.assert_array_equal(results.pop("none"), photo)
+    plain = results.pop("plain")
+    for name, pixels in results.items():
+        assert np.abs(pixels - plain).max() > 0, name
+    right = results["mask"][..., WIDTH // 2 + 1 :]
+    np.testing.assert_array_equal(right, photo[..., WIDTH // 2 + 1 :])
+
+
+def test_styles_are_mixed_and_placed(place: Path, tmp_path: Path):
+    styles = [place / "styles/0.png", place / "styles/1.png"]
+    base = ["stylize", place / "photo.png", "--style", *styles]
+    out = tmp_path / "mixed.png"
+    assert call(place, *base, "--mix", "1", "2", "--out", out).code == 0
+    masks = ["--mask", place / "mask.png", place / "mask.png"]
+    assert call(place, *base, *masks, "--out", tmp_path).code == 0
+    assert (tmp_path / "photo__0+1.png").exists()
+    refused(call(place, *base, "--mix", "1", "--out", out), "one value per style")
+    refused(call(place, *base, "--mix", "-1", "1", "--out", out), "not all zero")
+    refused(call(place, *base, "--mix", "0", "0", "--out", out), "not all zero")
+    refused(call(place, *base, "--mix", "1", "1", *masks, "--out", out), "mixed or placed")
+    refused(call(place, *base, "--out", out), "into a folder")
+
+
+def test_transparency_survives(place: Path, tmp_path: Path):
+    picture = Image.open(place / "photo.png").convert("RGBA")
+    picture.putalpha(Image.open(place / "mask.png"))
+    picture.save(tmp_path / "see.png")
+    out = tmp_path / "out.png"
+    style = place / "painting.png"
+    assert call(place, "stylize", tmp_path / "see.png", "--style", style, "--out", out).code == 0
+    alpha = np.asarray(Image.open(out))[..., 3]
+    np.testing.assert_array_equal(alpha, np.asarray(Image.open(place / "mask.png")))
+
+
+def test_video(place: Path, tmp_path: Path):
+    style = ["--style", place / "painting.png"]
+    out = tmp_path / "film.mp4"
+    result = call(place, "video", place / "film.avi", *style, "--out", out, "--json")
+    assert result.code == 0, result.stderr
+    row = json.loads(result.stdout)
+    assert row["frames"] == len(list(open_video(out))) == 6
+    folder = tmp_path / "frames"
+    done = call(place, "video", place / "contents", *style, "--out", folder, "--strength", "0.5")
+    assert done.code == 0, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == [f"{n}.png" for n in range(5)]
+    refused(call(place, "video", place / "film.avi", *style, "--out", "a.txt"), "must end in")
+    two = ["--style", place / "painting.png", place / "photo.png"]
+    refused(call(place, "video", place / "film.avi", *two, "--out", out), "one style")
+
+
+def test_bake_and_grid(place: Path, tmp_path: Path):
+    out = tmp_path / "style.pt2"
+    assert call(place, "bake", place / "painting.png", "--out", out).code == 0
+    assert out.stat().st_size > 1000
+    refused(call(place, "bake", place / "painting.png", "--out", "a.txt"), "ends in")
+    for method in ("din", "color"):
+        out = tmp_path / f"{method}.png"
+        words = [place / "contents", "--style", place / "styles", "--out", out]
+        done = call(place, "grid", *words, "--size", "32", "--method", method)
+        assert done.code == 0, done.stderr
+        assert read_picture(out).size == (3 + 6 * 35, 3 + 5 * 35)
+
+
+def test_info_of_networks_and_trainings(place: Path):
+    for path in (place / "run", place / "run/network.safetensors"):
+        result = run_command(main, ["info", path, "--json"])
+        rows = {row["name"]: row["value"] for row in map(json.loads, result.stdout.splitlines())}
+        assert rows["network.width"] == 8
+        assert rows["parameters of the content path"] < rows["parameters of network"]
+        assert len(rows["fingerprint"]) == 16
+    assert run_command(main, ["info", place / "run/checkpoint.safetensors"]).code == 0
+    refused(run_command(main, ["info", place / "photo.png"]), "photo.png")
+
+
+def test_data(place: Path, tmp_path: Path):
+    result = run_command(main, ["data", place / "contents", "--json"])
+    assert json.loads(result.stdout.splitlines()[0]) == {"name": "pictures", "value": 5}
+    assert "styles" in run_command(main, ["data"]).stdout
+    refused(run_command(main, ["data", tmp_path]), str(tmp_path))
+
+
+def test_evaluate(place: Path):
+    words = ["evaluate", "--weights", place / "run", "--encoder", place / "vgg.safetensors"]
+    words += ["--contents", place / "contents", "--styles", place / "styles", "--size", "64"]
+    words += ["--vgg", place / "vgg.safetensors", "--data", place, "--every", "4"]
+    result = run_command(main, [*words, "--gatys-steps", "2"])
+    assert result.code == 0, result.stderr
+    for method in ("din run", "identity", "color mean/std", "gatys, 2 steps"):
+        assert method in result.stdout
+    rows = [json.loads(line) for line in run_command(main, [*words, "--json"]).stdout.splitlines()]
+    assert any(row["name"] == "din run: style" and row["reference"] for row in rows)
+
+
+def test_import_weights(place: Path, tmp_path: Path):
+    import torch
+
+    state = {}
+    before = 3
+    for index in range(13):
+        state[f"features.{index}.weight"] = 0.3 * torch.randn(4, before, 3, 3)
+        state[f"features.{index}.bias"] = torch.rand(4)
+        before = 4
+    torch.save(state, tmp_path / "vgg.pth")  # noqa: TID251
+    out = tmp_path / "vgg.safetensors"
+    words = ["--pictures", place / "contents", "--count", "3", "--out", out]
+    result = run_command(main, ["import-weights", tmp_path / "vgg.pth", *words, "--json"])
+    assert result.code == 0, result.stderr
+    assert json.loads(result.stdout)["last"] == "relu5_3"
+    torch.save({"a": torch.zeros(2)}, tmp_path / "other.pth")  # noqa: TID251
+    for name, said in (("other.pth", "holds no VGG"), ("photo.png", "cannot be read")):
+        file = tmp_path / name if name == "other.pth" else place / name
+        refused(run_command(main, ["import-weights", file, *words]), said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--strength", "1.2"], "strength"),
+        (["--stroke", "9"], "stroke"),
+        (["--size", "20"], "size"),
+        (["--style-size", "20"], "style"),
+        (["--quality", "0"], "quality"),
+        (["--memory-limit", "-1"], "memory"),
+        (["--memory-limit", "0.0001"], "--size"),
+        (["--out", "a.xyz"], "a.xyz"),
+        (["--mask", "{place}/painting.png", "{place}/mask.png"], "one value per style"),
+        (["--stroke-map", "{place}/none.png"], "none.png"),
+        (["--weights", "{place}/none"], "none"),
+        (["--weights", "{place}/vgg.safetensors"], "vgg.safetensors"),
+        (["--encoder", "compact"], "--encoder"),
+        (["--encoder", "{place}/none.safetensors"], "none.safetensors"),
+        (["--device", "cuda:7"], "cuda:7"),
+    ],
+)
+def test_refusals(place: Path, words: list[str], said: str):
+    filled = [word.format(place=place) for word in words]
+    base = ["stylize", place / "photo.png", "--style", place / "painting.png"]
+    source = ["--weights", place / "run", "--encoder", place / "vgg.safetensors"]
+    source = [w for i in (0, 2) if source[i] not in filled for w in source[i : i + 2]]
+    refused(run_command(main, [*base, *source, *filled]), said)
+
+
+def test_refused_styles_and_contents(place: Path, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.safetensors").write_bytes(b"no code")
+    photo = place / "photo.png"
+    cases = {
+        (photo, tmp_path / "none.png"): "none.png does not exist",
+        (photo, tmp_path / "empty"): "holds no pictures",
+        (photo, tmp_path / "bad.safetensors"): "bad.safetensors",
+        (tmp_path / "empty", photo): "holds no pictures",
+        (photo, place / "vgg.safetensors"): "no style code",
+    }
+    for (content, style), said in cases.items():
+        refused(call(place, "stylize", content, "--style", style, "--out", tmp_path / "o"), said)

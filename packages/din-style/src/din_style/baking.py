@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.dynamic_normalization import EPSILON
 from din_style.layers import DynamicInstanceNorm2d, Pass, StaticInstanceNorm2d
@@ -106,8 +106,8 @@ def _constant(layer: DynamicInstanceNorm2d, code: LayerCode) -> StaticInstanceNo
     """Return the normalization with constant scale and shift that a dynamic one is for one style."""
     norm = StaticInstanceNorm2d(layer.name, layer.channels)
     with torch.no_grad():
-        norm.weight.copy_(code.weight.flatten().repeat_interleave(layer.phases))
-        norm.bias.copy_(code.bias[0].repeat_interleave(layer.phases))
+        norm.weight.copy_(code.weight.flatten())
+        norm.bias.copy_(code.bias[0])
     return norm
 
 
@@ -115,7 +115,7 @@ def _normalize_plainly(name: str, x: Tensor, weight: Tensor, bias: Tensor) -> Te
     """Normalize features by their own statistics, with scale and shift that all samples share."""
     del name
     # As many groups as channels; instance_norm itself cannot be exported with a free batch.
-    return F.group_norm(x, x.shape[1], weight[0], bias[0], EPSILON)
+    return functional.group_norm(x, x.shape[1], weight[0], bias[0], EPSILON)
 
 
 def _require_onnx() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from din_style.color import match_histogram, match_moments
+from din_style.controls import STYLE_SIZE
 from din_style.evaluation import Method
 from din_style.gatys import optimize_pixels
 from din_style.inference import StyleTransfer
@@ -43,7 +44,9 @@ def gatys_method(vgg: VGG, styles: Tensor, *, steps: int) -> Method:
     return lambda content, j: optimize_pixels(vgg, content, styles[j : j + 1], steps=steps)
 
 
-def transfer_method(transfer: StyleTransfer, styles: Sequence[Tensor] | Tensor) -> Method:
+def transfer_method(
+    transfer: StyleTransfer, styles: Sequence[Tensor] | Tensor, *, style_size: int = STYLE_SIZE
+) -> Method:
     """Return our own, with every style encoded once."""
-    codes = [transfer.encode(style) for style in styles]
+    codes = [transfer.encode(style, size=style_size) for style in styles]
     return lambda content, j: transfer.stylize(content, codes[j])[None]

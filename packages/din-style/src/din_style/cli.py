@@ -1,33 +1,25 @@
-"""The verbs of `din-style`; what is heavy is imported where it is used."""
+"""The command `din-style`: its verbs, each in a module of `verbs` that imports what is heavy when it runs."""
 
 from collections.abc import Sequence
 
-from din_style.config import DemoConfig, InfoConfig
-from tenfold_shared.commands import emit, run_commands
-from tenfold_shared.errors import UserError
+from tenfold_shared.commands import run_commands
 
 PROGRAM = "din-style"
 
-
-def info(config: InfoConfig) -> None:
-    """Tell what is in a checkpoint."""
-    from tenfold_shared.checkpoints import load_checkpoint
-
-    checkpoint = load_checkpoint(config.checkpoint, package=PROGRAM)
-    rows = [{"name": name, "value": value} for name, value in checkpoint.metadata.items()]
-    rows += [
-        {"name": f"model {name}", "value": sum(tensor.numel() for tensor in tensors.values())}
-        for name, tensors in checkpoint.models.items()
-    ]
-    emit(rows, json=config.json)
-
-
-def demo(config: DemoConfig) -> None:
-    """Show the method beside its baseline on embedded data."""
-    raise UserError(f"{PROGRAM} has no demonstration yet (seed {config.seed}).")
-
-
-VERBS = {"demo": demo, "info": info}
+VERBS = {
+    "stylize": "din_style.verbs.stylize:stylize",
+    "encode": "din_style.verbs.encode:encode",
+    "bake": "din_style.verbs.encode:bake",
+    "video": "din_style.verbs.video:video",
+    "grid": "din_style.verbs.grid:grid",
+    "train": "din_style.verbs.train:train",
+    "evaluate": "din_style.verbs.evaluate:evaluate",
+    "plot": "din_style.verbs.plot:plot",
+    "demo": "din_style.verbs.demonstrate:demo",
+    "info": "din_style.verbs.inspect:info",
+    "data": "din_style.verbs.inspect:data",
+    "import-weights": "din_style.verbs.import_weights:import_weights",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.color import luminance
 from din_style.mobilenet import JUDGED_BLOCKS, MobileNetV2
@@ -45,9 +45,9 @@ def texture_vectors(images: Images, *, seed: int = 0) -> Vectors:
     parts = []
     gray = luminance(images)
     for scale in SCALES:
-        small = F.avg_pool2d(gray, scale) if scale > 1 else gray
+        small = functional.avg_pool2d(gray, scale) if scale > 1 else gray
         high = small - _blurred(small, PATCH)
-        patches = F.unfold(high, PATCH)
+        patches = functional.unfold(high, PATCH, stride=2 if scale == 1 else 1)
         patches = patches - patches.mean(1, keepdim=True)
         deviation = patches.square().mean((1, 2), keepdim=True).sqrt()
         parts.append(_quantiles(patches / (deviation + 1e-4), seed=seed))
@@ -56,7 +56,7 @@ def texture_vectors(images: Images, *, seed: int = 0) -> Vectors:
 
 def color_vectors(images: Images, *, seed: int = 0) -> Vectors:
     """Return quantiles of random projections of 3x3 color patches, each cell the mean of 8x8 pixels."""
-    patches = F.unfold(F.avg_pool2d(images, 8), 3)
+    patches = functional.unfold(functional.avg_pool2d(images, 8), 3)
     return _quantiles(patches, seed=seed)
 
 
@@ -103,7 +103,7 @@ def _quantiles(patches: Float[Tensor, "batch dimensions count"], *, seed: int) -
     """Return quantiles of each projection: a sliced optimal-transport embedding."""
     stream = torch_stream(seed, "judge", patches.shape[1])
     directions = torch.randn(PROJECTIONS, patches.shape[1], generator=stream)
-    directions = F.normalize(directions, dim=1).to(patches)
+    directions = functional.normalize(directions, dim=1).to(patches)
     ordered = (directions @ patches).sort(dim=2).values
     places = torch.linspace(0.01, 0.99, QUANTILES) * (ordered.shape[2] - 1)
     return ordered[..., places.round().long()].flatten(1)
@@ -111,4 +111,6 @@ def _quantiles(patches: Float[Tensor, "batch dimensions count"], *, seed: int) -
 
 def _blurred(images: Tensor, size: int) -> Tensor:
     """Return means over squares, the border repeated."""
-    return F.avg_pool2d(F.pad(images, (size // 2,) * 4, mode="replicate"), size, 1)
+    return functional.avg_pool2d(
+        functional.pad(images, (size // 2,) * 4, mode="replicate"), size, 1
+    )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.foreign_weights import read_tensors
 from tenfold_shared.datasets import locate
@@ -118,8 +118,8 @@ class _ResidualBlock(nn.Module):
     ) -> Tensor:
         """Return the features, modulated if factors are given."""
         if weight is None or bias is None:
-            return x + self.conv2(F.relu(self.conv1(x)))
-        z = F.relu(weight * self.conv1(x) + bias * x)
+            return x + self.conv2(functional.relu(self.conv1(x)))
+        z = functional.relu(weight * self.conv1(x) + bias * x)
         return x + weight * self.conv2(z) + bias * z
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.foreign_weights import read_tensors
 from tenfold_shared.datasets import locate
@@ -33,12 +33,12 @@ class MobileNetV2(nn.Module):
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> list[Float[Tensor, "batch channels ..."]]:
         """Return the outputs of all blocks up to the last, for pictures in [0, 1]."""
-        x = F.relu6(self._conv(images * 2 - 1, "stem", stride=2))
+        x = functional.relu6(self._conv(images * 2 - 1, "stem", stride=2))
         outputs = []
         for number, stride in enumerate(STRIDES[: self.last], start=1):
             name = f"block{number}"
-            y = x if number == 1 else F.relu6(self._conv(x, f"{name}.expand"))
-            y = F.relu6(self._conv(y, f"{name}.depthwise", stride=stride, depthwise=True))
+            y = x if number == 1 else functional.relu6(self._conv(x, f"{name}.expand"))
+            y = functional.relu6(self._conv(y, f"{name}.depthwise", stride=stride, depthwise=True))
             y = self._conv(y, f"{name}.project")
             shortcut = number > 1 and stride == 1 and y.shape[1] == x.shape[1]
             x = x + y if shortcut else y
@@ -52,7 +52,9 @@ class MobileNetV2(nn.Module):
         margin = weight.shape[-1] // 2
         padding = (0, 1, 0, 1) if stride == 2 else (margin,) * 4
         groups = x.shape[1] if depthwise else 1
-        return F.conv2d(F.pad(x, padding), weight, bias, stride=stride, groups=groups)
+        return functional.conv2d(
+            functional.pad(x, padding), weight, bias, stride=stride, groups=groups
+        )
 
 
 def load_mobilenet(path: Path | None = None, *, data: Path | None = None) -> MobileNetV2:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from din_style.color import luminance
 
@@ -26,7 +26,7 @@ def structural_similarity(first: Images, second: Images) -> PerPicture:
     window = (line[:, None] * line / line.sum() ** 2)[None, None]
 
     def mean(values: Tensor) -> Tensor:
-        return F.conv2d(values, window)
+        return functional.conv2d(values, window)
 
     mean_x, mean_y = mean(x), mean(y)
     var_x, var_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
@@ -44,7 +44,7 @@ def period_two_share(images: Images) -> PerPicture:
     over all 2x2 cells, without its own mean. An independent noise has about 1 %: subtract the content's share.
     """
     height, width = (size - size % TILE for size in images.shape[2:])
-    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
     high = (images - blurred)[..., :height, :width]
     cells = high.unflatten(3, (-1, TILE // 2, 2)).unflatten(2, (-1, TILE // 2, 2))
     # (batch, color, tile row, cell row, phase, tile column, cell column, phase)
