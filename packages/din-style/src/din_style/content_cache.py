@@ -118,4 +118,4 @@ def _describe(images: Tensor, vgg: VGG, config: TrainingConfig) -> tuple[Tensor,
 
 def _as_images(pixels: Tensor, device: torch.device) -> Tensor:
     """Return uint8 (batch, height, width, 3) as pictures in [0, 1] on a device."""
-    return pixels.to(device).permute(0, 3, 1, 2).contiguous().float() / 255
+    return pixels.to(device).permute(0, 3, 1, 2).contiguous().to(torch.get_default_dtype()) / 255

@@ -107,7 +107,7 @@ def open_pictures(source: Path, *, size: int) -> Pictures:
 def as_tensor(pixels: Sequence[Pixels]) -> Tensor:
     """Return pictures of one size as (batch, 3, height, width) in [0, 1]."""
     stacked = torch.from_numpy(np.stack(pixels))
-    return stacked.permute(0, 3, 1, 2).contiguous().float() / 255
+    return stacked.permute(0, 3, 1, 2).contiguous().to(torch.get_default_dtype()) / 255
 
 
 class ContentSquares(Dataset[Tensor]):

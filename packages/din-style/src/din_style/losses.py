@@ -38,11 +38,10 @@ class _Moments(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        coarse = x.dtype in (torch.bfloat16, torch.float16)
-        precise = x.float() if coarse else x
+        precise = _precise(x)
         mean = precise.mean((2, 3), keepdim=True)
         # Two passes: E[x^2] - E[x]^2 loses digits where a channel is nearly constant.
-        centered = precise.sub_(mean) if coarse else precise - mean
+        centered = precise - mean if precise is x else precise.sub_(mean)
         std = (centered.square_().mean((2, 3)) + EPSILON).sqrt()
         ctx.save_for_backward(x, mean[:, :, 0, 0], std)
         return mean[:, :, 0, 0], std
@@ -68,7 +67,12 @@ def content_loss(
     content: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, " batch"]:
     """Return the mean squared distance of the deep features of each sample."""
-    return (output.float() - content.float()).square().mean((1, 2, 3))
+    return (_precise(output) - _precise(content)).square().mean((1, 2, 3))
+
+
+def _precise(x: Tensor) -> Tensor:
+    """Return half precision as float32, anything better as it is."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def moment_loss(output: Moments, style: Moments) -> Float[Tensor, " batch"]:
@@ -104,7 +108,7 @@ def gram_matrices(
     features: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch channels channels"]:
     """Return the products of channels, mean over positions."""
-    flat = features.float().flatten(2)
+    flat = _precise(features).flatten(2)
     return flat @ flat.mT / flat.shape[-1]
 
 

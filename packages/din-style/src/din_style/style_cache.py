@@ -87,9 +87,7 @@ def describe_styles(
     grams = None
     if config.loss.style_loss == "gram":
         grams = torch.cat([gram_matrices(features[n]).flatten(1) for n in layers], 1)
-    maps = (
-        functional.adaptive_avg_pool2d(features[MAP_LAYER].float(), MAP_SIDE) if wants_map else None
-    )
+    maps = functional.adaptive_avg_pool2d(features[MAP_LAYER], MAP_SIDE) if wants_map else None
     pixel = torch.cat(tuple(moments(images)), 1)
     return Styles(stack_moments(features, layers), pixel, maps, grams)
 

@@ -342,7 +342,7 @@ class _Training:
         one, two = (styles.rows(torch.from_numpy(i).to(self.device)) for i in (first, second))
         if not share.any():
             return one
-        blend = torch.from_numpy(share).float().to(self.device)
+        blend = torch.from_numpy(share).to(self.device, one.moments.dtype)
 
         def blended(parts: list[Tensor]) -> Tensor:
             start, end = parts

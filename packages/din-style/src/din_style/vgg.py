@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tenfold_shared.datasets import locate
 from tenfold_shared.errors import UserError
+from tenfold_shared.files import write_atomically
 
 OFFLINE_FILE = "weights/vgg16_relu3_3_fp16.safetensors"
 """Oxford's VGG-16 up to relu3_3, with mean activations; below the data folder."""
@@ -125,7 +126,7 @@ def normalized(layers: Sequence[Layer], means: Mapping[str, Tensor]) -> list[Lay
         means: Mean ReLU activation of each filter, by the layer's name; the third stage sees the
             maxima of the second, which scale alike.
     """
-    result, before = [], torch.ones(3)
+    result, before = [], layers[0].weight.new_ones(3)
     for name, weight, bias in layers:
         # a filter that never fires would be scaled to infinity
         mean = means[name].clamp(min=1e-3 * float(means[name].mean()))
@@ -170,16 +171,13 @@ def load_vgg(path: Path | None = None, *, data: Path | None = None, normalize: b
     tensors = _read(path)
     try:
         names = [n for n in layer_names(19) if f"conv{n}.weight" in tensors]
-        layers = [
-            Layer(n, tensors[f"conv{n}.weight"].float(), tensors[f"conv{n}.bias"].float())
-            for n in names
-        ]
+        layers = [Layer(n, tensors[f"conv{n}.weight"], tensors[f"conv{n}.bias"]) for n in names]
         layers[0] = _takes_unit_rgb(layers[0], tensors)
         for (_, before, _), (_, after, _) in itertools.pairwise(layers):
             if before.shape[0] != after.shape[1]:
                 raise KeyError
         if normalize:
-            layers = normalized(layers, {n: tensors[f"relu{n}.mean_act"].float() for n in names})
+            layers = normalized(layers, {n: tensors[f"relu{n}.mean_act"] for n in names})
     except (KeyError, IndexError, RuntimeError) as error:
         raise UserError(f"{path} holds no VGG with mean activations; {HINT}.") from error
     kind = "normalized" if normalize else "raw"
@@ -197,7 +195,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor.float()).all()):
             raise UserError(f"{path}: {name} is not finite; copy the file again.")
-    return tensors
+    return {name: tensor.to(torch.get_default_dtype()) for name, tensor in tensors.items()}
 
 
 def _takes_unit_rgb(first: Layer, tensors: Mapping[str, Tensor]) -> Layer:
@@ -215,6 +213,31 @@ def _takes_unit_rgb(first: Layer, tensors: Mapping[str, Tensor]) -> Layer:
         weight = first.weight.flip(1)
     weight = weight / std.view(1, 3, 1, 1)
     return Layer(first.name, weight, first.bias - (weight.sum((2, 3)) * mean).sum(1))
+
+
+def import_vgg(
+    state: Mapping[str, Any], path: Path, *, images: Iterable[Float[Tensor, "batch 3 height width"]]
+) -> None:
+    """Write torchvision's VGG-16 or VGG-19 as a file that `load_vgg` reads, in half precision.
+
+    Args:
+        state: State dictionary of `torchvision.models.vgg16` or `vgg19`.
+        path: The file.
+        images: Some dozens of natural pictures, on which mean activations are measured.
+
+    Raises:
+        ValueError: It is another network, or there are no pictures.
+        UserError: The file cannot be written.
+    """
+    layers = layers_from_torchvision(state)
+    tensors: dict[str, Tensor] = {"input.std": torch.tensor(_IMAGENET_STD)}
+    for name, weight, bias in layers:
+        tensors[f"conv{name}.weight"] = weight.half().contiguous()
+        tensors[f"conv{name}.bias"] = bias.half().contiguous()
+    prepared = [_takes_unit_rgb(layers[0], tensors), *layers[1:]]
+    for name, mean in mean_activations(prepared, images).items():
+        tensors[f"relu{name}.mean_act"] = mean
+    write_atomically(Path(path), save(tensors))
 
 
 def layers_from_torchvision(state: Mapping[str, Any]) -> list[Layer]:
