@@ -164,6 +164,7 @@ def test_the_program_lists_its_verbs_and_its_version():
         (["train", "p", "--step", "3"], "there is no flag --step; perhaps you meant --steps"),
         (["train", "p", "--zzz"], "there is no flag --zzz; see toy-program train --help"),
         (["train", "p", "q"], "'q' is one value too many"),
+        (["train", "p", ""], "'' is one value too many"),
         (["train", "p", "--steps"], "--steps needs a value"),
         (["train", "p", "--steps", "many"], "--steps must be a whole number, got 'many'"),
         (["train", "p", "--limit", "x"], "--limit must be a number, got 'x'"),
@@ -189,6 +190,7 @@ def test_wrong_usage_exits_with_two_and_says_what(arguments, message):
         (["train", "p", "--network.rate", "7"], "--network.rate: the rate is too high."),
         (["train", "p", "--device", "gpu"], "--device must be auto, cpu, cuda"),
         (["train", "p", "--seed", "-1"], "--seed must not be negative, got -1."),
+        (["train", "p", "--seed", str(2**63)], "--seed must be below 2**63, got 92233720"),
     ],
 )
 def test_refused_values_exit_with_one_and_name_the_flag(arguments, message):

@@ -136,6 +136,8 @@ BAD_SETTINGS = [
     (["track", "{maps}", "--sigma", "1000"], "sigma must be at most half of the map, got 1000"),
     (["train", "{data}", "--sigma", "1000"], "sigma must be at most half of the map, got 1000"),
     (["render", "{maps}", "{points}", "--map-stride", "0"], "map_stride must be positive"),
+    (["simulate", "--frames", "99999999999"], "which fill 8 GiB"),
+    (["render", "{maps}", "{points}", "--map-stride", "1e9"], "more than 50 megapixels"),
     (["simulate", "--frames", "0"], "must be at least 1"),
     (["simulate", "--tracks", "{points}", "--scale", "0"], "scale must be positive"),
     (["export-mps", "{maps}", "--sigma", "2", "--start", "5", "--stop", "5"], "start must be"),

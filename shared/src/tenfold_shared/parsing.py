@@ -251,7 +251,7 @@ def _valueless(match: re.Match[str], _text: str) -> str:
 _CONDENSED = (
     (r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*?)\)", _choice),
     (r"Error parsing (\S+): (.*)", _unreadable),
-    (r"Unrecognized options: ([^\n]*)", _unknown),
+    (r"Unrecognized options: ?([^\n]*)", _unknown),
     (r"Missing from [^\n]*:\n([^\n]+)\n([^\n]*)", _missing),
     (r"Missing value for argument '(.*?)'\.", _valueless),
 )

@@ -94,12 +94,20 @@ def open_pictures(
     """Open frames, or density maps (.npy) as gray pictures of the size of the frames."""
     from tbc_tracking.density_maps import open_density
     from tbc_tracking.frames import open_frames
+    from tenfold_shared.images import LIMIT_MEGAPIXELS
 
     if not 0 < map_stride < float("inf"):
         raise ValueError(f"map_stride must be positive, got {map_stride}")
     files = path.iterdir() if path.is_dir() else [path]
     if {file.suffix.lower() for file in files} == {".npy"}:
-        return MapPictures(open_density(path), stride=map_stride)
+        pictures = MapPictures(open_density(path), stride=map_stride)
+        width, height = pictures.size
+        if width * height > LIMIT_MEGAPIXELS * 1e6:
+            raise ValueError(
+                f"map_stride {map_stride:g} makes pictures of {width} x {height} pixels, more than "
+                f"{LIMIT_MEGAPIXELS:g} megapixels; lower it"
+            )
+        return pictures
     return open_frames(path, color=color)
 
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tbc_tracking.tracks import Tracks
 
 
+MOST_PIXELS = 2**31
+"""Map pixels that are simulated at once."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Simulate(Options):
     """Settings of `simulate`."""
@@ -55,6 +59,11 @@ def simulate(config: Simulate) -> None:
 
     if min(config.frames, config.width, config.height) < 1:
         raise ValueError("frames, width and height must be at least 1")
+    if config.frames * config.width * config.height > MOST_PIXELS:
+        raise ValueError(
+            f"frames x width x height must be at most {MOST_PIXELS:,}, which fill 8 GiB, "
+            f"got {config.frames} x {config.width} x {config.height}"
+        )
     shape = (config.height, config.width)
     truth, size = _truth(config, shape)
     size.refuse_misfit(shape)
