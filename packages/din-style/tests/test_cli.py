@@ -256,3 +256,32 @@ def test_refused_styles_and_contents(place: Path, tmp_path: Path):
     }
     for (content, style), said in cases.items():
         refused(call(place, "stylize", content, "--style", style, "--out", tmp_path / "o"), said)
+
+
+@pytest.mark.parametrize(
+    "kind", ["strength", "mixing", "strokes", "stroke-map", "pole", "latency", "codes", "curve"]
+)
+def test_plots(place: Path, tmp_path: Path, kind: str):
+    out = tmp_path / "figure.png"
+    words: list[object] = ["--out", out, "--style", place / "styles", place / "contents"]
+    words += ["--run", place / "run", "--sizes", "32", "40", "--content", place / "photo.png"]
+    result = call(place, "plot", kind, *words)
+    assert result.code == 0, result.stderr
+    assert read_picture(out).pixels.std() > 0.01
+    refused(call(place, "plot", kind, *words, "--out", "a.gif"), "figures end in")
+
+
+def test_plot_of_a_table(place: Path, tmp_path: Path):
+    table = tmp_path / "table.jsonl"
+    rows = [{"name": f"{m}: {k}", "value": 1.0} for m in "ab" for k in ("style", "content")]
+    table.write_text("\n".join(map(json.dumps, rows)))
+    out = tmp_path / "scatter.png"
+    assert call(place, "plot", "scatter", "--table", table, "--out", out).code == 0
+    assert out.exists()
+    refused(call(place, "plot", "scatter", "--out", out), "--table")
+    table.write_text("[]")
+    refused(call(place, "plot", "scatter", "--table", table, "--out", out), "no table")
+    refused(call(place, "plot", "curve", "--run", tmp_path, "--out", out), str(tmp_path))
+    refused(
+        call(place, "plot", "mixing", "--style", place / "photo.png", "--out", out), "two styles"
+    )

@@ -9,23 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from din_style.color import match_moments
 from din_style.drawn_styles import draw_styles
-from din_style.figures import grid_picture, sweep_figure, triangle_figure
+from din_style.figures import grid_picture
 from din_style.inference import StyleTransfer
 from din_style.judges import color_vectors, texture_vectors
 from din_style.pictures import resize
-from din_style.style_code import StyleCode, mix
+from din_style.showcases import mixing, strength_and_strokes
 from tenfold_shared.images import write_image
 from tenfold_shared.plots import save_figure
 
 SIZE = 256
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-STROKES = (0.5, 1.0, 1.5, 2.0, 3.0)
 
 
 def photographs(*, size: int = SIZE) -> dict[str, Tensor]:
@@ -77,54 +74,17 @@ def run_demo(
         arrays = [[cell.numpy() for cell in row] for row in cells]
         grid = grid_picture([c.numpy() for c in shown], [s.numpy() for s in drawn], arrays)
         write_image(folder / f"{name}.png", grid)
-    _sweeps(transfer, contents["astronaut"], codes, folder)
+    swirls, rain = codes["swirls"], codes["rain"]
+    figure = strength_and_strokes(transfer, contents["astronaut"], swirls, rain)
+    save_figure(figure, folder / "2_strength_and_stroke.png")
+    figure = mixing(transfer, contents["astronaut"], [swirls, rain], ["swirls", "rain"])
+    save_figure(figure, folder / "3_mixing.png")
     rows: list[dict[str, object]] = [
         *_distances(shown, drawn, ours, transferred),
         {"name": "stylizing a picture of 256 x 256", "value": 1000 * stylizing, "unit": "CPU ms"},
         {"name": "encoding a style of 256 x 256", "value": 1000 * encoding, "unit": "CPU ms"},
     ]
     return rows
-
-
-def mixing_triangle(
-    transfer: StyleTransfer,
-    content: Float[Tensor, "3 height width"],
-    first: StyleCode,
-    second: StyleCode,
-    *,
-    steps: int = 4,
-) -> dict[tuple[float, float], np.ndarray]:
-    """Return pictures by the shares of two styles, whose sum is the strength.
-
-    Args:
-        transfer: network and encoder.
-        content: the picture.
-        first: a style.
-        second: another.
-        steps: on each side of the triangle.
-    """
-    pictures = {}
-    for level in range(steps + 1):
-        for part in range(level + 1):
-            weights = [level - part, part]
-            code = mix([first, second], weights) if level else first
-            image = transfer.stylize(content, code, strength=level / steps)
-            pictures[(level - part) / steps, part / steps] = image.numpy()
-    return pictures
-
-
-def _sweeps(
-    transfer: StyleTransfer, content: Tensor, codes: dict[str, StyleCode], folder: Path
-) -> None:
-    """Draw the controls."""
-    swirls, rain = codes["swirls"], codes["rain"]
-    strengths = [transfer.stylize(content, swirls, strength=s).numpy() for s in STRENGTHS]
-    strokes = [transfer.stylize(content, rain, stroke=s).numpy() for s in STROKES]
-    titles = [[f"strength {s:g}" for s in STRENGTHS], [f"stroke {s:g}" for s in STROKES]]
-    figure = sweep_figure([strengths, strokes], titles)
-    save_figure(figure, folder / "2_strength_and_stroke.png")
-    pictures = mixing_triangle(transfer, content, swirls, rain)
-    save_figure(triangle_figure(pictures, ("content", "swirls", "rain")), folder / "3_mixing.png")
 
 
 def _distances(
