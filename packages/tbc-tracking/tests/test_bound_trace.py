@@ -42,11 +42,10 @@ def test_bounds_approach_each_other_and_meet(program):
     np.testing.assert_array_equal(plot.lines[1].get_ydata(), trace.bound)
 
 
-def test_the_path_search_is_the_first_solution(program):
+def test_the_first_solution_is_at_least_as_good_as_the_path_search(program):
     config = SolverConfig(gap=1e-6)
     first = solve_program(program, SolverConfig(), seed=3).objective
-    trace = trace_bounds(program, config, seed=3)
-    assert trace.objective[0] == pytest.approx(first, rel=1e-6)
+    assert trace_bounds(program, config, seed=3).objective[0] <= first + 1e-6
 
 
 def test_nothing_to_follow_is_refused(program):
