@@ -74,7 +74,7 @@ def _swirls(size: int, random: np.random.Generator) -> Image.Image:
     angle = _angles(size, random)
     for _ in range(5200):
         x, y = random.integers(0, size, 2)
-        points, width = [(float(x), float(y))], int(size * random.uniform(0.008, 0.016))
+        points, width = [(float(x), float(y))], max(1, int(size * random.uniform(0.008, 0.016)))
         for _ in range(8):
             px, py = points[-1]
             turn = angle[int(np.clip(py, 0, size - 1)), int(np.clip(px, 0, size - 1))]
@@ -148,8 +148,8 @@ def _planes(size: int, random: np.random.Generator) -> Image.Image:
         color = _pick(random, palette, 12)
         pen.polygon(points, fill=color)
         light = (min(255, color[0] + 45), min(255, color[1] + 42), min(255, color[2] + 36))
-        pen.line([*points[:2]], fill=light, width=size // 110)
-        pen.line([*points[2:]], fill=(30, 26, 22), width=size // 160)
+        pen.line([*points[:2]], fill=light, width=max(1, size // 110))
+        pen.line([*points[2:]], fill=(30, 26, 22), width=max(1, size // 160))
     return image
 
 
@@ -161,5 +161,5 @@ def _rain(size: int, random: np.random.Generator) -> Image.Image:
         x, y = random.uniform(-0.1 * size, size, 2)
         length, angle = size * random.uniform(0.05, 0.14), 1.15 + random.normal(0, 0.08)
         end = (x + length * np.cos(angle), y + length * np.sin(angle))
-        pen.line([(x, y), end], fill=_pick(random, palette, 14), width=int(size * 0.012))
+        pen.line([(x, y), end], fill=_pick(random, palette, 14), width=max(1, int(size * 0.012)))
     return image

@@ -1,28 +1,25 @@
-"""VGG of torchvision as a safetensors file, with the mean activations by which it is normalized."""
+"""Pickled weights of torchvision, read without running code: the only place where `torch.load` appears."""
 
 import pickle
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from din_style.augmentation import central_square
 from din_style.data import as_tensor, open_pictures
-from din_style.vgg import layers_from_torchvision, load_vgg, mean_activations
+from din_style.vgg import import_vgg
 from tenfold_shared.errors import UserError
-from tenfold_shared.files import write_atomically
 
 SIZE = 256
 """Side of the squares on which activations are measured."""
 
 
-def import_vgg(file: Path, out: Path, *, pictures: Path, count: int = 80) -> list[str]:
-    """Write torchvision's VGG-16 or VGG-19 in the layout of the offline file; return its layers.
+def import_vgg_file(file: Path, out: Path, *, pictures: Path, count: int = 80) -> None:
+    """Write torchvision's VGG-16 or VGG-19 in the layout of the offline file.
 
     Args:
         file: state dictionary that `torch.save` wrote.
@@ -33,24 +30,12 @@ def import_vgg(file: Path, out: Path, *, pictures: Path, count: int = 80) -> lis
     Raises:
         UserError: if the file is no such state dictionary, or pictures are missing or damaged.
     """
-    tensors: dict[str, Tensor] = {"input.std": torch.ones(1)}
+    squares = list(_squares(pictures, count))
     try:
-        layers = layers_from_torchvision(_read_state(file))
+        import_vgg(_read_state(file), out, images=squares)
     except (ValueError, KeyError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{file} holds no VGG of torchvision: {reason}.") from error
-    for name, weight, bias in layers:
-        tensors[f"conv{name}.weight"] = weight.contiguous()
-        tensors[f"conv{name}.bias"] = bias.contiguous()
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "raw.safetensors"
-        raw.write_bytes(save(tensors))
-        # As read again, the first convolution takes RGB in [0, 1].
-        unit_layers = load_vgg(raw, normalize=False).layers()
-    means = mean_activations(unit_layers, _squares(pictures, count))
-    tensors |= {f"relu{name}.mean_act": mean.contiguous() for name, mean in means.items()}
-    write_atomically(out, save(tensors))
-    return [layer.name for layer in layers]
 
 
 def _read_state(file: Path) -> dict[str, Any]:

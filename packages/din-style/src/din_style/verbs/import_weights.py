@@ -37,9 +37,11 @@ def import_weights(config: ImportWeights) -> None:
     --out is the file (default: vgg.safetensors), for --vgg of `train` and --encoder of `stylize`. Only tensors
     are read from the pickled file, never code.
     """
-    from din_style.vgg_import import import_vgg
+    from din_style.vgg import load_vgg
+    from din_style.vgg_import import import_vgg_file
 
     out = config.out or Path("vgg.safetensors")
-    names = import_vgg(config.file, out, pictures=config.pictures, count=config.count)
+    import_vgg_file(config.file, out, pictures=config.pictures, count=config.count)
+    names = load_vgg(out).names
     row = {"file": str(out), "layers": len(names), "last": f"relu{names[-1]}"}
     emit([row], json=config.json)
