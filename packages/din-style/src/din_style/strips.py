@@ -20,8 +20,9 @@ from din_style.dynamic_normalization import (
     normalize_explicitly,
 )
 from din_style.layers import FrozenStatistics, Pass
-from din_style.networks import SHRINKING, Stage, TransferNetwork
+from din_style.networks import SHRINKING, TransferNetwork
 from din_style.operators import PLAIN, Geometry, row_areas
+from din_style.stages import Stage
 from din_style.style_code import StyleCode
 
 Settle = Callable[[str, Statistics], Statistics]

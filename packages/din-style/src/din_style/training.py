@@ -24,6 +24,7 @@ from din_style.losses import (
 )
 from din_style.network_files import NETWORK_FILE, PACKAGE, load_network, save_network
 from din_style.networks import TransferNetwork, build_network
+from din_style.presets import load_vgg_encoder
 from din_style.style_cache import Styles, cache_styles, combine, pixel_moments
 from din_style.validation import Scores, ValidationSet, prepare_validation, validate
 from din_style.vgg import VGG, load_vgg
@@ -235,7 +236,8 @@ class _Training:
         self.network = self._first_network().to(device)
         self.average = copy.deepcopy(self.network)
         self.stylizer = wrap(Stylizer(self.network), device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
 
     def _first_network(self) -> TransferNetwork:
         """Return the network before training: random, or read from a file."""
@@ -244,7 +246,10 @@ class _Training:
             numbers = self.judge.channels("relu3_1")
         settings = dataclasses.replace(self.config.network, style_numbers=numbers)
         if self.config.init is None:
-            return build_network(settings)
+            network = build_network(settings)
+            if settings.preset == "vgg":
+                load_vgg_encoder(network.encoder, self.judge)
+            return network
         network = load_network(self.config.init)
         if network.config != settings:
             raise UserError(
