@@ -1,6 +1,7 @@
 """Pickled weights of torchvision, read without running code: the only place where `torch.load` appears."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,9 @@ def import_vgg_file(file: Path, out: Path, *, pictures: Path, count: int = 80) -
 def _read_state(file: Path) -> dict[str, Any]:
     """Return a pickled state dictionary; only tensors are taken from it."""
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)  # noqa: TID251
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about protocols, of files that are refused anyway
+            state = torch.load(file, map_location="cpu", weights_only=True)  # noqa: TID251
     except FileNotFoundError as error:
         raise UserError(f"{file} does not exist; check the path.") from error
     except (
