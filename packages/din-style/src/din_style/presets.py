@@ -70,7 +70,7 @@ def _fast_parts(config: NetworkConfig) -> Parts:
             Depthwise(stem),
             DynamicInstanceNorm2d("up", stem),
             before=_pointwise(width, stem),
-            doubles=True,
+            doubles="linear",
         ),
         # Each phase of a color has filters of its own; unchecked, they paint checkerboards.
         Stage(
@@ -104,13 +104,13 @@ def _mobile_parts(config: NetworkConfig) -> Parts:
             Depthwise(2 * stem),
             DynamicInstanceNorm2d("up1", 2 * stem),
             before=_pointwise(width, 2 * stem),
-            doubles=True,
+            doubles="linear",
         ),
         Stage(
             Depthwise(stem),
             DynamicInstanceNorm2d("up2", stem),
             before=_pointwise(2 * stem, stem),
-            doubles=True,
+            doubles="linear",
         ),
         Stage(Convolution(stem, 3), DynamicInstanceNorm2d("colors", 3), notch=True, relu=False),
     ]
@@ -121,8 +121,10 @@ def _literal_parts(config: NetworkConfig) -> Parts:
     """Return the preset `literal`: the table as read; its last convolution has no normalization."""
     stem, width = config.stem, config.width
     decoder = [
-        Stage(Separable(width, 2 * stem), DynamicInstanceNorm2d("up1", 2 * stem), doubles=True),
-        Stage(Separable(2 * stem, stem), DynamicInstanceNorm2d("up2", stem), doubles=True),
+        Stage(
+            Separable(width, 2 * stem), DynamicInstanceNorm2d("up1", 2 * stem), doubles="nearest"
+        ),
+        Stage(Separable(2 * stem, stem), DynamicInstanceNorm2d("up2", stem), doubles="nearest"),
         Stage(Convolution(stem, 3, bias=True), None, relu=False),
     ]
     return Parts(_mobile_encoder(config), _blocks(config), nn.ModuleList(decoder))
@@ -148,6 +150,8 @@ def _vgg_parts(config: NetworkConfig) -> Parts:
     for i, channels in enumerate((256, 256, 256, 256, 128, 128, 64, 64, 3)):
         last = channels == 3
         convolution = Convolution(before, channels, bias=True)
-        decoder.append(Stage(convolution, None, doubles=i in (1, 5, 7), relu=not last))
+        decoder.append(
+            Stage(convolution, None, doubles="nearest" if i in (1, 5, 7) else None, relu=not last)
+        )
         before = channels
     return Parts(nn.ModuleList(encoder), nn.ModuleList([dynamic]), nn.ModuleList(decoder))

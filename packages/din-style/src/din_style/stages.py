@@ -1,6 +1,6 @@
 """The pieces of content paths: stages, residual blocks, and how a network is made of them."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,6 +13,7 @@ from din_style.layers import (
     StaticInstanceNorm2d,
     remove_alternation,
 )
+from din_style.operators import pad_reflecting
 
 
 class Stage(nn.Module):
@@ -22,7 +23,8 @@ class Stage(nn.Module):
         convolution: Takes features and the pass.
         norm: Static or dynamic normalization; None for an end that has none.
         before: Pointwise convolution ahead of the doubling, where it is four times cheaper.
-        doubles: Repeat each pixel twice along rows and columns first.
+        doubles: Double the size first: repeat each pixel (`nearest`), or go evenly from one to the next
+            (`linear`), without which alternating features print a weave of squares.
         pools: Take the largest of each 2 x 2 pixels first, as VGG does.
         unshuffle: Move squares of pixels into channels first.
         shuffle: Move channels into squares of pixels after the convolution.
@@ -36,7 +38,7 @@ class Stage(nn.Module):
         norm: StaticInstanceNorm2d | DynamicInstanceNorm2d | None,
         *,
         before: nn.Module | None = None,
-        doubles: bool = False,
+        doubles: Literal["nearest", "linear"] | None = None,
         pools: bool = False,
         unshuffle: int = 1,
         shuffle: int = 1,
@@ -57,8 +59,10 @@ class Stage(nn.Module):
             x = functional.max_pool2d(x, 2, ceil_mode=True)
         if self.before is not None:
             x = self.before(x)
-        if self.doubles:
+        if self.doubles == "nearest":
             x = functional.interpolate(x, scale_factor=2, mode="nearest")
+        elif self.doubles == "linear":
+            x = _double_linearly(x, sphere=run.sphere)
         x = self.convolution(x, run)
         if self.shuffle > 1:
             x = functional.pixel_shuffle(x, self.shuffle)
@@ -111,3 +115,12 @@ def _block_norm(name: str, config: NetworkConfig) -> DynamicInstanceNorm2d:
         kernel_size=config.kernel_size,
         groups=config.groups,
     )
+
+
+def _double_linearly(x: Tensor, *, sphere: bool) -> Tensor:
+    """Return features of twice the size, interpolated; on a sphere also between its edges."""
+    if not sphere:
+        return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    around = pad_reflecting(x, 1, sphere=True)
+    doubled = functional.interpolate(around, scale_factor=2, mode="bilinear", align_corners=False)
+    return doubled[..., 2:-2, 2:-2]
