@@ -25,13 +25,19 @@ SIZE = 256
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 
 
-def photographs(*, size: int = SIZE) -> dict[str, Tensor]:
-    """Return middle squares of photographs of scikit-image, (3, size, size) in [0, 1], by name."""
+def photographs(names: Sequence[str] = PHOTOGRAPHS, *, size: int = SIZE) -> dict[str, Tensor]:
+    """Return middle squares of photographs of scikit-image, (3, size, size) in [0, 1], by name.
+
+    Args:
+        names: of functions in `skimage.data`, of those whose files the package ships.
+        size: of the squares, in pixels.
+    """
     from skimage import data
 
     found = {}
-    for name in PHOTOGRAPHS:
-        pixels = np.moveaxis(np.asarray(getattr(data, name)()), -1, 0)
+    for name in names:
+        pixels = np.asarray(getattr(data, name)())
+        pixels = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else np.stack([pixels] * 3)
         pixels = (pixels / 255).astype(np.float32)
         side = min(pixels.shape[1:])
         top, left = (pixels.shape[1] - side) // 2, (pixels.shape[2] - side) // 2

@@ -30,6 +30,8 @@ def draw_styles(*, size: int = SIZE, seed: int = 0) -> dict[str, Tensor]:
         "hatching": _hatching,
         "planes": _planes,
         "rain": _rain,
+        "woodcut": _woodcut,
+        "drops": _drops,
     }
     styles = {}
     for name, paint in painters.items():
@@ -163,3 +165,32 @@ def _rain(size: int, random: np.random.Generator) -> Image.Image:
         end = (x + length * np.cos(angle), y + length * np.sin(angle))
         pen.line([(x, y), end], fill=_pick(random, palette, 14), width=max(1, int(size * 0.012)))
     return image
+
+
+def _woodcut(size: int, random: np.random.Generator) -> Image.Image:
+    """Dark green grooves of changing width in red-brown, following smooth shapes."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    height = np.zeros((size, size))
+    for _ in range(9):
+        cx, cy, reach = *random.uniform(0, 1, 2), random.uniform(0.1, 0.3)
+        height += random.choice([-1, 1]) * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / reach**2)
+    grooves = np.sin(2 * np.pi * (26 * (y + 0.3 * x) + 2.2 * height))
+    ink = np.clip((grooves - 0.9 * np.sin(4 * height)) * 4 + 0.5, 0, 1)[..., None]
+    pixels = ink * np.array([28, 52, 46]) + (1 - ink) * np.array([196, 92, 58])
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def _drops(size: int, random: np.random.Generator) -> Image.Image:
+    """Watercolor: large transparent drops with dark rims on white paper."""
+    y, x = np.mgrid[0:size, 0:size]
+    pixels = np.full((size, size, 3), 246.0)
+    palette = [(80, 130, 200), (220, 100, 90), (240, 200, 80), (90, 170, 130), (140, 100, 170)]
+    for _ in range(110):
+        cx, cy, radius = *random.uniform(0, size, 2), size * random.uniform(0.02, 0.1)
+        turn = np.arctan2(y - cy, x - cx)
+        wobble = 1 + 0.12 * np.sin(3 * turn + random.uniform(0, 6)) + 0.05 * np.sin(7 * turn)
+        inside = radius * wobble - np.hypot(y - cy, x - cx)
+        wet = np.clip(inside / 2, 0, 1) * (0.35 + 0.4 * np.exp(-np.clip(inside, 0, None) / 4))
+        color = np.array(_pick(random, palette, 16))
+        pixels *= 1 - wet[..., None] * (1 - color / 255)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
