@@ -3,8 +3,8 @@
     TENFOLD_DATA=... OMP_NUM_THREADS=1 python benchmarks/din-style/five_minutes.py
 
 It trains with packages/din-style/configs/five-minutes.toml, which was chosen on the validation split of the training
-pictures; a training that is finished in --runs is not repeated. CPU seconds are those of all that `train` does: reading
-pictures, the cache of styles, both phases, and the validation at its end. The judged pictures are read once, at the end.
+pictures; a training that is finished in --runs is not repeated. CPU seconds are those of all of `train`: reading
+pictures, the cache of styles, both phases, validation. The judged pictures are read once, at the end.
 """
 
 import argparse

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from din_style.config import LossConfig, NetworkConfig, TrainingConfig, preset_network
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"crop": 30}, "multiple of 4"),
+        ({"crop": 300}, "size must be at least"),
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"steps": -1}, "must not be negative"),
+        ({"last_rate": 1.0}, "last_rate"),
+        ({"clip": 0.0}, "clip"),
+        ({"average": 1.0}, "average"),
+        ({"mix_styles": 1.5}, "mix_styles"),
+        ({"validation_share": 1}, "validation_share"),
+        ({"style_crop": 16}, "style_crop"),
+    ],
+)
+def test_trainings_that_cannot_be_are_refused(changes, rule):
+    with pytest.raises(ValueError, match=rule):
+        TrainingConfig(**changes)
+
+
+def test_losses_have_weights_and_layers():
+    with pytest.raises(ValueError, match="style_weight must not be negative"):
+        LossConfig(style_weight=-1.0)
+    with pytest.raises(ValueError, match="at least one layer"):
+        LossConfig(style_layers=())
+
+
+def test_presets_are_named_after_themselves():
+    for name in ("fast", "mobile", "literal", "vgg"):
+        assert preset_network(name).preset == name
+    assert preset_network("fast") == NetworkConfig()
+
+
+def test_recipes_fit_the_settings():
+    tomllib = pytest.importorskip("tomllib")
+    folder = Path(__file__).parents[1] / "configs"
+    recipes = list(folder.glob("*.toml"))
+    if folder.exists():
+        assert recipes
+    for recipe in recipes:
+        settings = tomllib.loads(recipe.read_text("utf-8"))["settings"]
+        network, loss = settings.pop("network"), settings.pop("loss")
+        TrainingConfig(
+            network=preset_network(network["preset"]), loss=LossConfig(**loss), **settings
+        )
