@@ -5,6 +5,7 @@ high-passed luminance patches (strokes), of result and style; no loss has used t
 """
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,9 @@ def _distances(
     return rows
 
 
-def _mean_distance(cells: list[list[Tensor]], known: list[Tensor], describe) -> float:
+def _mean_distance(
+    cells: list[list[Tensor]], known: list[Tensor], describe: Callable[[Tensor], Tensor]
+) -> float:
     """Return the mean Euclidean distance of descriptors."""
     distances = [
         float((describe(cell[None]) - known[j]).norm())
