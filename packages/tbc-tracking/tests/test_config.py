@@ -41,6 +41,7 @@ REFUSED = [
     (FlowConfig, {"division": -1.0}, "division must not be negative"),
     (SearchConfig, {"rounds": -1}, "rounds must not be negative"),
     (SearchConfig, {"trials": -0.5}, "trials must not be negative"),
+    (SearchConfig, {"heat": -0.5}, "heat must be finite and not negative"),
     (LinkConfig, {"relink_passes": -1}, "relink_passes must not be negative"),
     (LinkConfig, {"velocity_frames": 0}, "velocity_frames must be at least 1"),
     (LinkConfig, {"reach": 0.0}, "reach must be positive"),

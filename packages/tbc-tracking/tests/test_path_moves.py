@@ -66,7 +66,7 @@ def test_rerouting_pays_or_leaves_everything_as_it_was(name, shaken):
             jitter = random.normal(0, 0.3, nodes) if shaken else plain
             memory = np.empty(2 * nodes + 4, np.int64)
             change = reroute(
-                problem, state, firsts[0], second, starts, jitter, shaken, plain, memory
+                problem, state, firsts[0], second, starts, jitter, shaken, plain, memory, -1e-9
             )
             assert change <= 0
             assert objective_in(program, state) - before == pytest.approx(change, abs=1e-8)
@@ -80,14 +80,15 @@ def test_rerouting_pays_or_leaves_everything_as_it_was(name, shaken):
     assert kept
 
 
+@pytest.mark.parametrize("heat", [0.0, 0.6, 1e6])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_the_search_knows_its_objective(name):
+def test_the_search_knows_its_objective(name, heat):
     for seed in range(3):
         program = tiny_program(seed, objects=4, frames=7, decoys=2, limit=60, **VARIANTS[name])
         nodes = len(program.candidates)
         nothing = np.zeros(nodes, bool)
         problem, state = state_of(program, nothing, np.full(nodes, -1))
-        change = search(problem, state, program.candidates.starts, 100, 3, seed)
+        change = search(problem, state, program.candidates.starts, 100, 3, heat, seed)
         assert program.empty_cost() + change == pytest.approx(
             objective_in(program, state), abs=1e-7
         )
@@ -109,7 +110,7 @@ def test_a_cell_that_divides_is_one_family_where_that_is_cheaper_than_an_entry(d
     )
     nodes = len(points)
     problem, state = state_of(program, np.zeros(nodes, bool), np.full(nodes, -1))
-    change = search(problem, state, program.candidates.starts, 50, 3, 0)
+    change = search(problem, state, program.candidates.starts, 50, 3, 0.6, 0)
     assert state.used.all()
     assert program.empty_cost() + change == pytest.approx(objective_in(program, state), abs=1e-7)
     daughters = np.flatnonzero(state.parent >= 0)

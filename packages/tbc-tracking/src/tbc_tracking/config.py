@@ -159,13 +159,19 @@ class SearchConfig:
 
     rounds: int = 4
     """Sweeps in which every track is rerouted once."""
-    trials: float = 0.15
+    trials: float = 0.5
     """Random reroutings of neighboring tracks, per candidate."""
+    heat: float = 0.6
+    """How much worse a random rerouting may leave the objective at first, about; 0 keeps improvements only."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         _require(self.rounds >= 0, f"rounds must not be negative, got {self.rounds}")
         _require(self.trials >= 0, f"trials must not be negative, got {self.trials}")
+        _require(
+            0 <= self.heat < float("inf"),
+            f"heat must be finite and not negative, got {self.heat}; 0 keeps improvements only",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

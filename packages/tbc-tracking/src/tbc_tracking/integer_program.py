@@ -1,9 +1,9 @@
 r"""The tracking program as one sparse matrix: what every exact backend is given, built in bulk.
 
 Columns, in this order: x (candidates), f (edges), z (corners, only when turns cost), d (candidates, only with
-divisions), u- and u+ (windows), and a last one that is always 1. Rows: in_v - x_v <= 0; out_v - x_v - d_v <= 0;
-with turns the corners' flow; d_v - x_v <= 0; W^T x + u- - u+ = n. Windows that no candidate reaches are
-constants: the last column pays for them, so that a solver measures its gap on the true objective.
+divisions), u (terms of `count_terms`), and a last one that is always 1. Rows: in_v - x_v <= 0;
+out_v - x_v - d_v <= 0; with turns the corners' flow; d_v - x_v <= 0; shares . x - u <= limit. The last column
+pays for what no choice changes, so that a solver measures its gap on the true objective.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
-from tbc_tracking.counting_windows import CountingWindows
+from tbc_tracking.count_terms import CountTerms, count_terms
 from tbc_tracking.solution import Solution
 from tbc_tracking.tracking_program import TrackingProgram
+
+_ROUNDING = 1e-6
+"""A solver's bound may exceed the objective, which is computed anew, by this share."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,51 +38,45 @@ class IntegerProgram:
     """First and second edge of each corner, shape (corners, 2)."""
     dividing: bool
     """Whether there are d columns."""
-    kept_windows: NDArray[np.int64]
-    """Windows that have a row."""
+    counts: CountTerms
+    """What the u columns stand for."""
 
 
 def formulate(program: TrackingProgram) -> IntegerProgram:
     """Return the program in matrix form."""
     graph = program.graph
     nodes, edges = len(program.candidates), len(graph)
-    weights = program.windows.weights
-    kept = np.flatnonzero(np.bincount(weights.indices, minlength=len(program.windows.counts)))
-    counts = program.windows.counts
+    counts = count_terms(program.windows)
     corners = _corners(program) if program.turn > 0 else np.zeros((0, 2), np.int64)
     dividing = program.division is not None
-    first_slack = nodes + edges + len(corners) + (nodes if dividing else 0)
-    columns = first_slack + 2 * len(kept) + 1
-    unreached = float(np.abs(np.delete(counts, kept)).sum())
+    first_term = nodes + edges + len(corners) + (nodes if dividing else 0)
+    columns = first_term + len(counts.cost) + 1
     cost = np.concatenate(
         [
-            program.node_cost + graph.entry + graph.exit,
+            program.node_cost + graph.entry + graph.exit + program.penalty * counts.linear,
             graph.cost - graph.entry[graph.target] - graph.exit[graph.source],
             _corner_costs(program, corners),
             graph.exit + (program.division or 0.0) if dividing else [],
-            np.full(2 * len(kept), program.penalty),
-            [program.constant + program.penalty * unreached],
+            program.penalty * counts.cost,
+            [program.constant + program.penalty * counts.constant],
         ]
     )
     flow, flow_rows = _flow_rows(program, corners, columns)
-    count_rows = _count_rows(program.windows, kept, first_slack, columns)
-    slack = np.full(flow_rows, -np.inf)
-    most = np.ones(columns)
-    most[first_slack:-1] = np.inf
+    count_rows = _count_rows(counts, first_term, columns)
     integral = np.zeros(columns, np.bool_)
     integral[: nodes + (edges if len(corners) else 0)] = True
     return IntegerProgram(
         cost=cost,
         matrix=csr_array(vstack([flow, count_rows], format="csr")),
-        lower=np.concatenate([slack, counts[kept]]),
-        upper=np.concatenate([np.zeros(flow_rows), counts[kept]]),
+        lower=np.full(flow_rows + len(counts.cost), -np.inf),
+        upper=np.concatenate([np.zeros(flow_rows), counts.limit]),
         least=np.append(np.zeros(columns - 1), 1.0),
-        most=most,
+        most=np.ones(columns),
         integral=integral,
         candidates=nodes,
         corners=corners,
         dividing=dividing,
-        kept_windows=kept,
+        counts=counts,
     )
 
 
@@ -148,20 +145,13 @@ def _flow_rows(
     return coo_array((value, (row, column)), shape=(rows, columns)), rows
 
 
-def _count_rows(
-    windows: CountingWindows, kept: NDArray[np.int64], first_slack: int, columns: int
-) -> coo_array:
-    """Return the rows W^T x + u- - u+ of the windows that are kept."""
-    position = np.full(len(windows.counts), -1)
-    position[kept] = np.arange(len(kept))
-    entries = windows.weights.tocoo()
-    slack = np.arange(len(kept))
-    row = np.concatenate([position[entries.coords[1]], slack, slack])
-    column = np.concatenate(
-        [entries.coords[0], first_slack + slack, first_slack + len(kept) + slack]
-    )
-    value = np.concatenate([entries.data, np.ones(len(kept)), -np.ones(len(kept))])
-    return coo_array((value, (row, column)), shape=(len(kept), columns))
+def _count_rows(counts: CountTerms, first_term: int, columns: int) -> coo_array:
+    """Return the rows shares . x - u."""
+    shares, term = counts.shares.tocoo(), np.arange(len(counts.cost))
+    row = np.concatenate([shares.coords[0], term])
+    column = np.concatenate([shares.coords[1], first_term + term])
+    value = np.concatenate([shares.data, -np.ones(len(term))])
+    return coo_array((value, (row, column)), shape=(len(term), columns))
 
 
 def column_values(
@@ -177,18 +167,13 @@ def column_values(
     elif matrix.dividing:
         divides = np.zeros(matrix.candidates)
     corner_on = followed[matrix.corners[:, 0]] & followed[matrix.corners[:, 1]]
-    residual = program.windows.counts - program.windows.weights.T @ solution.chosen.astype(
-        np.float64
-    )
-    residual = residual[matrix.kept_windows]
     return np.concatenate(
         [
             solution.chosen,
             edge_on,
             corner_on,
             divides,
-            np.maximum(residual, 0),
-            np.maximum(-residual, 0),
+            matrix.counts.overshoot(solution.chosen),
             [1],
         ]
     ).astype(np.float64)
@@ -227,6 +212,8 @@ def read_solution(
     objective = program.objective(chosen, preceding, parent)
     if bound is not None and not np.isfinite(bound):
         bound = None
+    if bound is not None and 0 < bound - objective <= _ROUNDING * (1 + abs(objective)):
+        bound = objective
     proven = bound is not None and objective - bound <= (gap + 1e-6) * abs(objective) + 1e-6
     return Solution(
         chosen=chosen,

@@ -26,6 +26,8 @@ SHAKEN_FRAMES = 6
 """Farthest frame from the chosen one whose node costs are shaken."""
 LONGEST_CUT = 12
 """Longest stretch, in nodes, that is cut out of a track."""
+COOLING = 0.8
+"""Share of the random reroutings after which only improvements are kept."""
 TIDY_EVERY = 200
 """Random reroutings between two rounds of exchanging, cutting and joining."""
 HOPELESS = 0.8
@@ -91,9 +93,9 @@ def _lay_best(problem, state, low, high, jitter, firsts, number):  # pragma: no 
 
 @njit(cache=True, nogil=True)
 def reroute(
-    problem, state, first, second, starts, jitter, shaken, plain, memory
+    problem, state, first, second, starts, jitter, shaken, plain, memory, limit
 ):  # pragma: no cover - compiled
-    """Take one or two tracks away and add the best ones again; keep it only when the objective falls.
+    """Take one or two tracks away and add the best ones again; keep it only when the change is below `limit`.
 
     With `shaken` the first new track follows the changed node costs of `jitter`, the others react to it, and
     then it is laid anew by the true costs. Returns the change, 0 when everything was put back.
@@ -116,7 +118,7 @@ def reroute(
             number -= 1
     difference, more = add_paths(problem, state, low, high, plain, firsts[number:])
     change += difference
-    if change < -TOLERANCE:
+    if change < limit:
         return change
     for k in range(number + more):
         take_path(problem, state, firsts[k])
@@ -241,35 +243,71 @@ def open_anchors(problem, state):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def search(problem, state, starts, trials, rounds, seed):  # pragma: no cover - compiled
-    """Add paths, reroute single tracks until none improves, then random neighbors; return the change."""
-    np.random.seed(seed)  # noqa: TID251 - numba's own generator, apart from numpy's
-    nodes = len(problem.frame)
-    plain, jitter = np.zeros(nodes), np.zeros(nodes)
-    memory = np.empty(2 * nodes + 4, np.int64)
-    total, _ = add_paths(problem, state, 0, nodes, plain, np.empty(nodes, np.int64))
-    open_anchors(problem, state)
-    total += exchange_tails(problem, state)
+def _return_to(problem, state, used, following, preceding):  # pragma: no cover - compiled
+    """Put back the tracks of an earlier state."""
+    for node in range(len(used)):
+        if state.used[node] != used[node]:
+            toggle(problem, state, node)
+        state.following[node], state.preceding[node] = following[node], preceding[node]
+
+
+@njit(cache=True, nogil=True)
+def _sweep(problem, state, starts, rounds, plain, memory):  # pragma: no cover - compiled
+    """Reroute every single track and tidy, until nothing improves; return the change."""
+    total = 0.0
     for _ in range(rounds):
         before = total
-        for node in range(nodes):
+        for node in range(len(plain)):
             if state.used[node] and state.preceding[node] == NONE:
-                total += reroute(problem, state, node, NONE, starts, jitter, False, plain, memory)
+                total += reroute(
+                    problem, state, node, NONE, starts, plain, False, plain, memory, -TOLERANCE
+                )
         total += _tidy(problem, state, plain)
         if total > before - TOLERANCE:
             break
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _anneal(problem, state, starts, trials, heat, plain, memory):  # pragma: no cover - compiled
+    """Reroute random neighbors; return the change, never above 0.
+
+    A change for the worse is kept with the probability exp(-change / temperature) (Metropolis), and the
+    temperature falls from `heat` to 0 over the first trials.
+    """
+    used, following, preceding = state.used.copy(), state.following.copy(), state.preceding.copy()
+    jitter, total = np.zeros(len(plain)), 0.0
     for trial in range(trials):
-        node = np.random.randint(0, nodes)
+        node = np.random.randint(0, len(plain))
         first = _track_near(problem, state, node, NONE)
         if first == NONE or (not state.used[node] and state.marginal[node] > HOPELESS):
             continue
         second = _track_near(problem, state, node, first) if np.random.random() < 0.7 else NONE
+        temperature = heat * max(0.0, 1 - trial / (COOLING * trials))
+        limit = max(0.0, -temperature * np.log(1 - np.random.random())) - TOLERANCE
         _shake(problem, node, starts, jitter, np.random.random())
-        total += reroute(problem, state, first, second, starts, jitter, True, plain, memory)
+        total += reroute(problem, state, first, second, starts, jitter, True, plain, memory, limit)
         _shake(problem, node, starts, jitter, 0.0)
         if trial % TIDY_EVERY == TIDY_EVERY - 1:
             total += _tidy(problem, state, plain)
     total += _tidy(problem, state, plain)
+    if total > 0:
+        _return_to(problem, state, used, following, preceding)
+        return 0.0
+    return total
+
+
+@njit(cache=True, nogil=True)
+def search(problem, state, starts, trials, rounds, heat, seed):  # pragma: no cover - compiled
+    """Add paths, reroute single tracks until none improves, then random neighbors; return the change."""
+    np.random.seed(seed)  # noqa: TID251 - numba's own generator, apart from numpy's
+    nodes = len(problem.frame)
+    plain, memory = np.zeros(nodes), np.empty(2 * nodes + 4, np.int64)
+    total, _ = add_paths(problem, state, 0, nodes, plain, np.empty(nodes, np.int64))
+    open_anchors(problem, state)
+    total += exchange_tails(problem, state)
+    total += _sweep(problem, state, starts, rounds, plain, memory)
+    total += _anneal(problem, state, starts, trials, heat, plain, memory)
     if problem.division < np.inf:
         total += divide_tracks(problem, state, plain)
     return total

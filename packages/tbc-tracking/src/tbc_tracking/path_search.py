@@ -3,8 +3,9 @@
 With windows one frame deep a track uses one candidate per frame, so adding a track changes the objective by a
 sum of terms of its candidates and edges: the best track given all others is one shortest path over the
 time-ordered graph, found in O(edges). Tracks are added while that pays; then single tracks and pairs that
-share windows are taken away and the best ones are added again, and tails are exchanged; only improvements are
-kept. At last one assignment links what was chosen. The result has no bound of its own.
+share windows are taken away and the best ones are added again, and tails are exchanged; in the end only what
+improves is kept, at first a little worse too (simulated annealing). At last one assignment links what was chosen.
+The result has no bound of its own.
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ def search_paths(program: TrackingProgram, config: SearchConfig, *, seed: int = 
         update_marginal(problem, state, node)
     if nodes:
         trials = int(config.trials * nodes)
-        search(problem, state, program.candidates.starts, trials, config.rounds, seed)
+        search(problem, state, program.candidates.starts, trials, config.rounds, config.heat, seed)
     preceding = np.where(state.used, state.preceding, -1)
     if program.turn == 0 and program.division is None:
         preceding = best_links(program, state.used)

@@ -38,8 +38,14 @@ def solve_with_highs(
         "time_limit": config.time_limit,
     }
     if start is not None:
-        # The path search has already found what the heuristics would look for: they only cost time.
-        options |= {"mip_heuristic_effort": 0.0, "mip_heuristic_run_root_reduced_cost": False}
+        # The path search has already found what the heuristics would look for, and `formulate` leaves little to
+        # presolve: both only cost time.
+        options |= {
+            "presolve": "off",
+            "mip_heuristic_effort": 0.0,
+            "mip_heuristic_run_root_reduced_cost": False,
+            "mip_heuristic_run_feasibility_jump": False,
+        }
     for name, value in options.items():
         highs.setOptionValue(name, value)
     highs.passModel(_model(matrix))
