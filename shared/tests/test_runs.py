@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from tenfold_shared import RunFolder, UserError, load_checkpoint, read_metadata, read_metrics
 from tenfold_shared.testing import run_command
@@ -93,6 +94,18 @@ class Child:
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+
+@needs_fork
+def test_a_killed_process_leaves_no_lock_of_the_progress_bar_behind():
+    lock = tqdm.get_lock()
+    child = os.fork()
+    if child == 0:
+        lock.acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert lock.acquire(True, 5), "a log message would wait forever"
+    lock.release()
 
 
 @needs_fork

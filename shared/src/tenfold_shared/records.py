@@ -5,6 +5,7 @@ import json
 import logging
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
 
 logger = logging.getLogger(__name__)
+
+# By itself tqdm shares a lock with forked processes; killed while holding it, one would stop all.
+tqdm.set_lock(threading.RLock())
 
 CONFIG_NAME = "config.json"
 ENVIRONMENT_NAME = "environment.json"
