@@ -24,7 +24,7 @@ from tenfold_shared.files import write_atomically
 logger = logging.getLogger(__name__)
 
 # By itself tqdm shares a lock with forked processes; killed while holding it, one would stop all.
-tqdm.set_lock(threading.RLock())
+cast("Any", tqdm).set_lock(threading.RLock())
 
 CONFIG_NAME = "config.json"
 ENVIRONMENT_NAME = "environment.json"
