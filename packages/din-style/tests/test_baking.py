@@ -16,9 +16,14 @@ SIZES = ((1, 32, 48), (3, 100, 64))
 
 
 @pytest.mark.parametrize(
-    "config", [TINY, pytest.param(MOBILE, marks=pytest.mark.slow)], ids=["fast", "mobile"]
+    ("config", "suffix"),
+    [
+        pytest.param(TINY, ".onnx", id="fast onnx"),
+        pytest.param(TINY, ".pt2", id="fast pt2", marks=pytest.mark.slow),
+        pytest.param(MOBILE, ".onnx", id="mobile onnx", marks=pytest.mark.slow),
+        pytest.param(MOBILE, ".pt2", id="mobile pt2", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("suffix", [".pt2", ".onnx"])
 @torch.no_grad()
 def test_files_equal_the_network(config: NetworkConfig, suffix: str, tmp_path: Path):
     network = tiny_network(config)
