@@ -55,9 +55,9 @@ def nuclei_choices() -> list[TrackConfig]:
         replace(
             base,
             links=links,
-            flow=replace(base.flow, entry=entry, exit=entry, division=division, reach=reach),
+            flow=replace(base.flow, density=density, division=division, reach=reach),
         )
-        for entry, division, reach in product((0.5, 0.8), (0.1, 0.3), (2.0, 3.0))
+        for density, division, reach in product((0.1, 0.3, 0.5, 0.8), (0.1, 0.3), (2.0, 3.0))
     ]
 
 

@@ -49,6 +49,41 @@ def test_an_unzoomed_crop_is_cut_out_of_frame_and_map_alike():
     np.testing.assert_allclose(view.target(frames.points[0], frames), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_nobody_cares_along_sides_that_cut_through_the_frame(reverse):
+    _, frames = _data()
+    view = View(Axis(0, 20, 1, reverse), Axis(10, 16, 1, reverse))
+    weights = view.weights(frames, margin=2.0)
+    assert weights.shape == (10, 8)
+    rows, columns = weights.any(axis=1), weights.any(axis=0)
+    border = rows[::-1] if reverse else rows
+    np.testing.assert_array_equal(border, [True] * 8 + [False] * 2)
+    np.testing.assert_array_equal(columns, [False] * 2 + [True] * 4 + [False] * 2)
+    assert view.weights(frames, margin=0.0).all()
+
+
+def test_a_window_that_ends_at_the_border_has_no_margin_there_even_when_zoomed():
+    _, frames = _data()
+    view = View(Axis(40 - 20 / 1.6, 20, 1.6, False), Axis(0, int(56 * 1.6), 1.6, False))
+    weights = view.weights(frames, margin=2.0)
+    np.testing.assert_array_equal(weights[:, 0], [0, 0] + [1] * 8)
+    assert weights[5].all()
+
+
+def test_windows_drawn_beyond_the_frame_see_its_border_more_often():
+    def at_border(overshoot):
+        config, frames = _data(crop=24, overshoot=overshoot)
+        crops = RandomCrops(frames, config, seed=0)
+        views = [crops._view(numpy_stream(3, k)) for k in range(300)]
+        for view in views:
+            assert 0 <= view.vertical.start <= 40 - 24
+            assert 0 <= view.horizontal.start <= 56 - 24
+        return sum(view.vertical.start in (0, 16) for view in views) / len(views)
+
+    assert at_border(0.0) < 0.25
+    assert at_border(1.0) == pytest.approx(48 / 64, abs=0.1)  # 24 beyond either end of 16 places
+
+
 @pytest.mark.parametrize("zoom", [1.0, 1.6, 0.7])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("stride", [2, 4])

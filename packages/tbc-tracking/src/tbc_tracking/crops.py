@@ -23,6 +23,8 @@ Distort = Callable[[Gray, np.random.Generator], Gray]
 
 _BACKGROUND_SHARE = 0.2
 """Share of the brightness jitter by which a frame may drift from its background."""
+_AT_BORDER = 0.5
+"""A window that ends this close to the frame's border, in pixels, ends there."""
 
 
 class Crop(NamedTuple):
@@ -52,6 +54,21 @@ class Axis(NamedTuple):
         """Return where frame coordinates lie in the crop."""
         inside = (place + 0.5 - self.start) * self.zoom - 0.5
         return self.size - 1 - inside if self.reverse else inside
+
+    def cared_for(self, size: int, frame: int, *, margin: float) -> Gray:
+        """Return 0 for the map pixels within `margin` of a side that is no side of the frame, else 1.
+
+        Args:
+            size: map pixels along the axis.
+            frame: pixels of the frame along the axis.
+            margin: in map pixels.
+        """
+        place = np.arange(size) + 0.5
+        before, after = (place, size - place) if not self.reverse else (size - place, place)
+        cut_before = self.start > _AT_BORDER
+        cut_after = self.start + self.size / self.zoom < frame - _AT_BORDER
+        careless = (cut_before & (before < margin)) | (cut_after & (after < margin))
+        return (~careless).astype(np.float32)
 
     def to_frame(self, place: NDArray) -> NDArray[np.float64]:
         """Return where crop coordinates lie in the frame: the inverse of `to_crop`."""
@@ -108,8 +125,14 @@ class View(NamedTuple):
             complete=False,
         )
 
-    def weights(self, frames: AnnotatedFrames) -> Gray:
-        """Return the part of the weights that belongs to the window, by the nearest map pixel."""
+    def weights(self, frames: AnnotatedFrames, *, margin: float = 0.0) -> Gray:
+        """Return the part of the weights that belongs to the window, by the nearest map pixel.
+
+        Args:
+            frames: what the window is cut from.
+            margin: map pixels along the sides that cut through the frame where nobody cares: there objects
+                are cut in another way than by the frame's own border, which completes them.
+        """
         picked = frames.weights
         for number, (axis, size) in enumerate(
             zip(self, self._map_size(frames.stride), strict=True)
@@ -117,6 +140,8 @@ class View(NamedTuple):
             places = axis.to_frame(to_frame(np.arange(size), stride=frames.stride))
             nearest = np.rint(to_map(places, stride=frames.stride)).astype(np.int64)
             picked = picked.take(np.clip(nearest, 0, picked.shape[number] - 1), axis=number)
+            cared = axis.cared_for(size, frames.images.shape[1 + number], margin=margin)
+            picked = picked * (cared[:, None] if number == 0 else cared)
         return np.ascontiguousarray(picked)
 
     def _map_size(self, stride: int) -> tuple[int, int]:
@@ -175,7 +200,7 @@ class RandomCrops(Dataset[Crop]):
         return Crop(
             torch.from_numpy(stack_channels(gray, background)),
             torch.from_numpy(view.target(points, self.frames)[None]),
-            torch.from_numpy(view.weights(self.frames)[None]),
+            torch.from_numpy(view.weights(self.frames, margin=self.config.margin)[None]),
         )
 
     def _view(self, random: np.random.Generator) -> "View":
@@ -185,7 +210,11 @@ class RandomCrops(Dataset[Crop]):
         zoom = float(np.exp(random.uniform(smallest, largest)))
         zoom = max(zoom, self.rows / height, self.columns / width)
         free = height - self.rows / zoom, width - self.columns / zoom
-        top, left = (share * room for share, room in zip(random.random(2), free, strict=True))
+        beyond = [self.config.overshoot * side / zoom for side in (self.rows, self.columns)]
+        top, left = (
+            min(max(share * (room + 2 * more) - more, 0.0), room)
+            for share, room, more in zip(random.random(2), free, beyond, strict=True)
+        )
         if zoom == 1:  # whole pixels stay what they are
             top, left = round(top / grain) * grain, round(left / grain) * grain
             top, left = min(top, height - self.rows), min(left, width - self.columns)

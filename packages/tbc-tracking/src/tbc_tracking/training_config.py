@@ -62,6 +62,11 @@ class TrainingConfig:
     """Crops per update."""
     crop: int = 160
     """Side of the crops in pixels; at most the frame."""
+    overshoot: float = 0.0
+    """Share of the crop by which windows are drawn beyond the frame, then pushed back, so that the frame's
+    border is seen as often as its middle."""
+    margin: float = 0.0
+    """Map pixels along sides of a crop that are no border of the frame where its target does not count."""
     learning_rate: float = 4e-3
     """Peak of the one-cycle schedule of Adam."""
     weight_decay: float = 0.0
@@ -137,6 +142,8 @@ _LEAST = {
     "steps": 1,
     "batch": 1,
     "crop": 8,
+    "overshoot": 0,
+    "margin": 0,
     "weight_decay": 0,
     "brightness": 0,
     "validate_every": 0,
