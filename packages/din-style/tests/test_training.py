@@ -245,3 +245,14 @@ def test_styles_keep_their_rows():
     styles = Styles(torch.arange(6.0).view(3, 2), torch.rand(3, 6))
     assert styles.rows(torch.tensor([2, 0])).moments.tolist() == [[4, 5], [0, 1]]
     assert styles.inputs() is styles.moments
+
+
+def test_a_network_learns_to_read_estimates(tmp_path, monkeypatch):
+    class Estimates(torch.nn.Module):
+        def forward(self, images):
+            return torch.full((len(images), 32), 0.5)
+
+    monkeypatch.setattr("din_style.training.load_encoder", lambda path: Estimates())
+    config, pictures = tiny_training(tmp_path, encoder=tmp_path / "encoder.safetensors")
+    result = train(config, tmp_path / "run", **pictures, device="cpu")
+    torch.testing.assert_close(result.network.codes.mean, torch.full((32,), 0.5))

@@ -168,6 +168,8 @@ class TrainingConfig:
     """Network file to start from instead of random weights; pre-training is then left out."""
     vgg: Path | None = None
     """VGG file; None takes the offline VGG-16."""
+    encoder: Path | None = None
+    """File of a compact encoder whose estimates the network learns to read; None: VGG's own moments."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -28,7 +28,7 @@ _MOMENT_WEIGHT = 3.0
 class EncoderConfig:
     """Distillation of the compact encoder; its structure is fixed, since its file is shipped."""
 
-    steps: int = 2000
+    steps: int = 600
     """Updates."""
     batch: int = 4
     """Squares in one update."""
@@ -36,7 +36,7 @@ class EncoderConfig:
     """Short side to which pictures are scaled."""
     crop: int = 128
     """Side of the squares."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-4
     """Adam's rate at the beginning; it falls to a hundredth along half a cosine."""
     content_share: float = 0.25
     """Share of squares that come from contents, whose codes are needed for strength."""
@@ -95,8 +95,8 @@ def train_encoder(
         UserError: Pictures, weights or the run folder are missing, damaged or do not fit.
     """
     place = choose_device(device)
-    teacher = load_vgg(data=data).to(place)
-    teacher = teacher.to_bfloat16() if config.precision == "bf16" else teacher
+    exact = load_vgg(data=data).to(place)
+    teacher = exact.to_bfloat16() if config.precision == "bf16" else exact
     sources = [
         open_pictures(path, size=config.size).split(config.validation_share)[0]
         for path in (styles, contents)
@@ -104,15 +104,14 @@ def train_encoder(
     with RunFolder(
         folder, config=config, package=PACKAGE, seed=seed, checkpoint_every=config.checkpoint_every
     ) as run:
-        encoder = CompactEncoder()
-        encoder.start_from(teacher)
-        encoder.to(place)
+        encoder = CompactEncoder().to(place)
+        if not run.checkpoint.exists():
+            probes = [_squares(sources, config, seed, -step).to(place) for step in range(1, 9)]
+            encoder.features.factorize(exact, torch.cat(probes))
+            encoder.standardize_by(torch.cat([_true_moments(teacher, p) for p in probes]))
         trained = [p for p in encoder.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
         run.track(models={"encoder": encoder}, optimizers={"adam": optimizer})
-        if run.step == 0:
-            probes = [_squares(sources, config, seed, step).to(place) for step in range(-8, 0)]
-            encoder.standardize_by(torch.cat([_true_moments(teacher, p) for p in probes]))
         for step in run.steps(config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * _rate(step, config.steps)

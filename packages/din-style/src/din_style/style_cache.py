@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from din_style.augmentation import Pixels, central_square, random_view
+from din_style.compact_encoder import CompactEncoder
 from din_style.config import TrainingConfig
 from din_style.data import Pictures, as_tensor
 from din_style.losses import Moments, gram_matrices, moments, stack_moments
@@ -41,6 +42,8 @@ class Styles(NamedTuple):
     """Pooled relu3_1, where the network reads maps."""
     grams: Float[Tensor, "views numbers"] | None = None
     """Gram matrices of all layers side by side, where the loss needs them."""
+    estimates: Float[Tensor, "views numbers"] | None = None
+    """Moments as the compact encoder estimates them, where the network is trained on these."""
 
     def rows(self, index: Tensor) -> "Styles":
         """Return some of the views."""
@@ -48,6 +51,8 @@ class Styles(NamedTuple):
 
     def inputs(self) -> Tensor:
         """Return what weight- and bias-nets read."""
+        if self.estimates is not None:
+            return self.estimates
         return self.moments if self.maps is None else self.maps
 
     def to(self, device: torch.device) -> "Styles":
@@ -67,12 +72,17 @@ def combine(styles: Sequence[Styles], how: Callable[[list[Tensor]], Tensor]) -> 
         how([s.pixels for s in styles]),
         optional([s.maps for s in styles]),
         optional([s.grams for s in styles]),
+        optional([s.estimates for s in styles]),
     )
 
 
 @torch.no_grad()
 def describe_styles(
-    vgg: VGG, images: Float[Tensor, "batch 3 height width"], config: TrainingConfig
+    vgg: VGG,
+    images: Float[Tensor, "batch 3 height width"],
+    config: TrainingConfig,
+    *,
+    encoder: CompactEncoder | None = None,
 ) -> Styles:
     """Return what training knows of style pictures.
 
@@ -80,6 +90,7 @@ def describe_styles(
         vgg: The network of the losses.
         images: RGB in [0, 1].
         config: Names the layers, and what beside moments is needed.
+        encoder: Estimates what the network reads; VGG's own moments without it.
     """
     layers = config.loss.style_layers
     wants_map = config.network.style_input == "map"
@@ -89,7 +100,8 @@ def describe_styles(
         grams = torch.cat([gram_matrices(features[n]).flatten(1) for n in layers], 1)
     maps = functional.adaptive_avg_pool2d(features[MAP_LAYER], MAP_SIDE) if wants_map else None
     pixel = torch.cat(tuple(moments(images)), 1)
-    return Styles(stack_moments(features, layers), pixel, maps, grams)
+    estimates = None if encoder is None else encoder(images)
+    return Styles(stack_moments(features, layers), pixel, maps, grams, estimates)
 
 
 def pixel_moments(styles: Styles) -> Moments:
@@ -105,6 +117,7 @@ def cache_styles(
     folder: Path,
     seed: int,
     device: torch.device,
+    encoder: CompactEncoder | None = None,
 ) -> Styles:
     """Return the views of all styles, from the run folder's cache if it has them.
 
@@ -114,7 +127,7 @@ def cache_styles(
     path = folder / CACHE_NAME
     if current_world().is_first and not path.exists():
         parts = [
-            describe_styles(vgg, as_tensor([view]).to(device), config)
+            describe_styles(vgg, as_tensor([view]).to(device), config, encoder=encoder)
             for view in _views(pictures, config, seed)
         ]
         stacked = combine(parts, torch.cat)._asdict()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from din_style.compact_encoder import load_encoder
 from din_style.config import TrainingConfig
 from din_style.content_cache import CachedContents, ContentBatch, fresh_contents
 from din_style.data import Pictures, open_pictures
@@ -233,6 +234,7 @@ class _Training:
         (self.contents, self.held_contents), (self.style_pictures, self.held_styles) = (
             part.split(config.validation_share) for part in pictures
         )
+        self.encoder = None if config.encoder is None else load_encoder(config.encoder).to(device)
         self.network = self._first_network().to(device)
         self.average = copy.deepcopy(self.network)
         self.stylizer = wrap(Stylizer(self.network), device)
@@ -268,6 +270,7 @@ class _Training:
             folder=run.folder,
             seed=self.seed,
             device=self.device,
+            encoder=self.encoder,
         )
         if config.init is None:
             for network in (self.network, self.average):
@@ -360,7 +363,12 @@ class _Training:
         if not len(self.held_contents) or not len(self.held_styles):
             return None
         return prepare_validation(
-            self.held_contents, self.held_styles, self.config, vgg=self.judge, device=self.device
+            self.held_contents,
+            self.held_styles,
+            self.config,
+            vgg=self.judge,
+            device=self.device,
+            encoder=self.encoder,
         )
 
     def _validate(self, step: int, pictures: ValidationSet | None) -> Scores | None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from din_style.augmentation import central_square
+from din_style.compact_encoder import CompactEncoder
 from din_style.config import TrainingConfig
 from din_style.data import Pictures, as_tensor
 from din_style.losses import content_loss, pair_energy, stack_moments, stacked_style_loss
@@ -51,14 +52,23 @@ class ValidationSet(NamedTuple):
 
 @torch.no_grad()
 def prepare_validation(
-    contents: Pictures, styles: Pictures, config: TrainingConfig, *, vgg: VGG, device: torch.device
+    contents: Pictures,
+    styles: Pictures,
+    config: TrainingConfig,
+    *,
+    vgg: VGG,
+    device: torch.device,
+    encoder: CompactEncoder | None = None,
 ) -> ValidationSet:
     """Return evenly chosen pictures and their features, middle squares at the judged scale."""
     content_images = _middles(contents, CONTENTS, config.size).to(device)
     style_images = _middles(styles, CANDIDATES, config.size)
     layers = {config.loss.content_layer, *config.loss.style_layers}
     features = [vgg(image[None], layers) for image in content_images]
-    rows = [describe_styles(vgg, image[None].to(device), config) for image in style_images]
+    rows = [
+        describe_styles(vgg, image[None].to(device), config, encoder=encoder)
+        for image in style_images
+    ]
     # The pairs come first, spread over the styles, which are sorted by name and so by class.
     count = len(rows)
     paired = [i * count // STYLES for i in range(min(STYLES, count))]
