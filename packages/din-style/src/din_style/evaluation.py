@@ -24,7 +24,7 @@ from din_style.judges import (
 )
 from din_style.losses import content_loss, stack_moments, stacked_style_loss
 from din_style.mobilenet import MobileNetV2
-from din_style.picture_measures import checkerboard_share, structural_similarity
+from din_style.picture_measures import period_two_share, structural_similarity
 from din_style.vgg import VGG
 
 Method = Callable[[Tensor, int], Tensor]
@@ -133,6 +133,19 @@ def evaluate_methods(
     ]
 
 
+class _Described(NamedTuple):
+    """What the judges see of one result."""
+
+    content: Tensor
+    """Features of the content loss."""
+    moments: Tensor
+    """Moments of the style loss."""
+    vectors: dict[str, Tensor]
+    """Descriptors of the other judges."""
+    checkerboard: float
+    """Period-2 share."""
+
+
 def _score_method(
     name: str,
     method: Method,
@@ -145,29 +158,42 @@ def _score_method(
     """Score one method."""
     result = MethodScores(name, list(pairs))
     channels = [gallery.vgg.channels(layer) for layer in STYLE_LAYERS]
-    distances, vectors = [], []
+    distances, described = [], []
+    before: Tensor | None = None
     for i, j in pairs:
         content = contents[i : i + 1]
         start = time.process_time()
         output = method(content, j)
         result.cpu_seconds += time.process_time() - start
         output = (output.clamp(0, 1) * 255).round() / 255
-        with torch.no_grad():
-            features = gallery.vgg(output, {CONTENT_LAYER, *STYLE_LAYERS})
-        moments = stack_moments(features, STYLE_LAYERS)
-        distances.append(stacked_style_loss(moments, gallery.moments, channels))
-        vectors.append(gallery.describe(output))
+        # The same picture for many styles (identity) is looked at once.
+        same = before is not None and torch.equal(output, before)
+        described.append(described[-1] if same else _describe(output, gallery))
+        before, found = output, described[-1]
+        distances.append(stacked_style_loss(found.moments, gallery.moments, channels))
         result.scores.append(
             PairScores(
                 style=float(distances[-1][styles[j]]),
-                content=float(content_loss(features[CONTENT_LAYER], wanted[i])),
+                content=float(content_loss(found.content, wanted[i])),
                 similarity=float(structural_similarity(output, content)),
-                checkerboard=float(checkerboard_share(output, content)),
+                checkerboard=found.checkerboard - float(period_two_share(content)),
             )
         )
     truth = torch.tensor([styles[j] for _, j in pairs])
     result.retrieval["vgg"] = ranks_to_retrieval(torch.stack(distances), truth)
     for judge, candidates in gallery.vectors.items():
-        found = torch.cat([vector[judge] for vector in vectors])
-        result.retrieval[judge] = retrieve(found, candidates, truth)
+        queries = torch.cat([found.vectors[judge] for found in described])
+        result.retrieval[judge] = retrieve(queries, candidates, truth)
     return result
+
+
+@torch.no_grad()
+def _describe(output: Tensor, gallery: Gallery) -> _Described:
+    """Return what the judges see of a result."""
+    features = gallery.vgg(output, {CONTENT_LAYER, *STYLE_LAYERS})
+    return _Described(
+        content=features[CONTENT_LAYER],
+        moments=stack_moments(features, STYLE_LAYERS),
+        vectors=gallery.describe(output),
+        checkerboard=float(period_two_share(output)),
+    )
