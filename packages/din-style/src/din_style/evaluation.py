@@ -158,8 +158,9 @@ def _score_method(
     """Score one method."""
     result = MethodScores(name, list(pairs))
     channels = [gallery.vgg.channels(layer) for layer in STYLE_LAYERS]
-    distances, described = [], []
+    distances, vectors = [], []
     before: Tensor | None = None
+    found: _Described | None = None
     for i, j in pairs:
         content = contents[i : i + 1]
         start = time.process_time()
@@ -167,9 +168,10 @@ def _score_method(
         result.cpu_seconds += time.process_time() - start
         output = (output.clamp(0, 1) * 255).round() / 255
         # The same picture for many styles (identity) is looked at once.
-        same = before is not None and torch.equal(output, before)
-        described.append(described[-1] if same else _describe(output, gallery))
-        before, found = output, described[-1]
+        if found is None or before is None or not torch.equal(output, before):
+            found = _describe(output, gallery)
+        before = output
+        vectors.append(found.vectors)
         distances.append(stacked_style_loss(found.moments, gallery.moments, channels))
         result.scores.append(
             PairScores(
@@ -182,7 +184,7 @@ def _score_method(
     truth = torch.tensor([styles[j] for _, j in pairs])
     result.retrieval["vgg"] = ranks_to_retrieval(torch.stack(distances), truth)
     for judge, candidates in gallery.vectors.items():
-        queries = torch.cat([found.vectors[judge] for found in described])
+        queries = torch.cat([vector[judge] for vector in vectors])
         result.retrieval[judge] = retrieve(queries, candidates, truth)
     return result
 
