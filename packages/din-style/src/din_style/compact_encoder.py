@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from din_style.config import OFFLINE_STYLE_LAYERS
 from din_style.losses import stack_moments
-from din_style.network_files import PACKAGE
+from din_style.network_files import PACKAGE, require_finite
 from din_style.operators import pad_reflecting
 from din_style.vgg import VGG
 from tenfold_shared.checkpoints import load_checkpoint, save_checkpoint
@@ -147,6 +147,7 @@ def load_encoder(path: Path) -> CompactEncoder:
         raise UserError(f"{path} holds no style encoder; pass an encoder.safetensors.")
     encoder = CompactEncoder()
     checkpoint.restore(models={_NAME: encoder})
+    require_finite(path, encoder)
     return encoder.eval()
 
 

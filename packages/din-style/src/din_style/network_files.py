@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from din_style.config import NetworkConfig
 from din_style.networks import TransferNetwork, build_network
 from tenfold_shared.checkpoints import load_checkpoint, save_checkpoint
@@ -64,4 +67,16 @@ def load_network(path: Path) -> TransferNetwork:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} describes no transfer network; train it again.") from error
     checkpoint.restore(models={_NAME: network})
+    require_finite(path, network)
     return network.eval()
+
+
+def require_finite(path: Path, network: nn.Module) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Raises:
+        UserError: There are such weights.
+    """
+    for name, tensor in network.state_dict().items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise UserError(f"{path}: {name} is not finite; train again with a lower rate.")
