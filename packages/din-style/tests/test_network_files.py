@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from tiny_networks import TINY, tiny_network
@@ -69,6 +71,6 @@ def test_damaged_networks_are_refused_in_one_sentence(tmp_path):
             continue
         broken = tmp_path / "broken.safetensors"
         broken.write_bytes(content)
-        sentence = refusal(lambda: load_network(broken))
+        sentence = refusal(partial(load_network, broken))
         assert sentence is not None
         assert str(broken) in sentence
