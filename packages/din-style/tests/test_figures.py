@@ -112,6 +112,7 @@ def test_showcases_of_a_tiny_network():
     np.testing.assert_array_equal(triangle[0, 0], content.numpy())
     np.testing.assert_array_equal(triangle[1, 0], transfer.stylize(content, codes[0]).numpy())
     assert len(showcases.mixing(transfer, content, codes, ["a", "b"]).axes) == 1
-    assert len(showcases.latency(transfer, [32, 64]).axes) == 1
+    passes = showcases.compared_passes(transfer)
+    assert len(showcases.latency(passes, [32, 64]).axes[0].get_lines()) == 3
     with pytest.raises(ValueError, match="at least 32"):
-        showcases.latency(transfer, [16])
+        showcases.latency(passes, [16])

@@ -1,7 +1,7 @@
 """One picture under every control: figures that a network draws of itself."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,40 +117,69 @@ def pole(transfer: StyleTransfer, content: Image, code: StyleCode) -> "Figure":
     return sweep_figure(rows, titles, height=2.8)
 
 
-def drawn_globe(*, height: int = 256) -> Image:
-    """Return an equirectangular picture of a sphere with patches of one size everywhere, drawn by program."""
-    latitude = (0.5 - (np.arange(height) + 0.5) / height) * np.pi
-    longitude = ((np.arange(2 * height) + 0.5) / height - 1) * np.pi
+def drawn_globe(*, height: int = 384) -> Image:
+    """Return an equirectangular picture of a sphere with shaded patches of one size everywhere."""
+    fine = 2 * height  # reduced in the end, so that rims are smooth
+    latitude = (0.5 - (np.arange(fine) + 0.5) / fine) * np.pi
+    longitude = ((np.arange(2 * fine) + 0.5) / fine - 1) * np.pi
     phi, lam = np.meshgrid(latitude, longitude, indexing="ij")
     points = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
     random = numpy_stream(0, "drawn globe")
-    pixels = np.empty((3, *phi.shape))
-    for color in range(3):
-        axes = random.normal(size=(6, 3))
-        axes *= (5 / np.linalg.norm(axes, axis=1))[:, None]
-        waves = np.sin(np.tensordot(axes, points, 1) + random.uniform(0, 6, (6, 1, 1)))
-        pixels[color] = 0.5 + 0.16 * waves.sum(0)
-    return torch.from_numpy(np.clip(pixels, 0, 1).astype(np.float32))
+    centers = random.normal(size=(90, 3))
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
+    near = np.tensordot(centers, points, 1)
+    colors = random.uniform(0.1, 0.9, (3, len(centers)))
+    # Cosines fall off with the distance from a patch's center: its rim is darker.
+    shade = 1 - 14 * (1 - near.max(0))
+    pixels = colors[:, near.argmax(0)] * np.clip(shade, 0.2, 1)
+    reduced = pixels.reshape(3, height, 2, 2 * height, 2).mean((2, 4))
+    return torch.from_numpy(reduced.astype(np.float32))
 
 
 @torch.no_grad()
-def latency(transfer: StyleTransfer, sides: Sequence[int]) -> "Figure":
-    """Draw the CPU seconds of a pass against the side of the picture.
+def latency(passes: Mapping[str, Callable[[Tensor], object]], sides: Sequence[int]) -> "Figure":
+    """Draw the CPU seconds of networks against the side of the picture.
+
+    Args:
+        passes: by name; each takes a content (1, 3, side, side).
+        sides: in pixels.
 
     Raises:
         ValueError: if a side is below 32 pixels.
     """
     if not sides or min(sides) < 32:
-        raise ValueError(f"sides must be at least 32 pixels, got {list(sides)}")
+        raise ValueError(f"sizes must be at least 32 pixels, got {list(sides)}")
+    seconds: dict[str, tuple[Sequence[int], list[float]]] = {}
+    for name, run in passes.items():
+        medians = []
+        for side in sides:
+            content = torch.rand(1, 3, side, side)
+            run(content)  # the first pass of a size prepares
+            times = []
+            for _ in range(REPEATS):
+                start = time.process_time()
+                run(content)
+                times.append(time.process_time() - start)
+            medians.append(float(np.median(times)))
+        seconds[name] = (sides, medians)
+    return latency_figure(seconds)
+
+
+def compared_passes(transfer: StyleTransfer) -> dict[str, Callable[[Tensor], object]]:
+    """Return the content paths of a network, of MicroAST and of AdaIN, whose weights are random.
+
+    What they cost does not depend on the weights.
+    """
+    from din_style.adain import AdaINNetwork
+    from din_style.microast import MicroAST
+
     code = transfer.encode(torch.full((3, 64, 64), 0.5))
-    seconds = []
-    for side in sides:
-        content = torch.rand(3, side, side)
-        transfer.stylize(content, code)  # the first pass of a size prepares
-        times = []
-        for _ in range(REPEATS):
-            start = time.process_time()
-            transfer.stylize(content, code)
-            times.append(time.process_time() - start)
-        seconds.append(float(np.median(times)))
-    return latency_figure({transfer.network.config.preset: (sides, seconds)})
+    microast, adain = MicroAST().eval(), AdaINNetwork().eval()
+    with torch.no_grad():
+        style = microast.encode(torch.rand(1, 3, 64, 64))
+    statistics = (torch.zeros(1, 512, 1, 1), torch.ones(1, 512, 1, 1))
+    return {
+        f"din {transfer.network.config.preset}": lambda content: transfer.network(content, code),
+        "MicroAST": lambda content: microast(content, style),
+        "AdaIN": lambda content: adain(content, statistics),
+    }

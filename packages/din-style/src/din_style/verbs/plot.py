@@ -43,7 +43,7 @@ class Plot(Source):
     table: Path | None = None
     """`scatter`: what `evaluate --json` printed."""
 
-    sizes: tuple[int, ...] = (128, 256, 512, 1024)
+    sizes: tuple[int, ...] = (128, 256, 512)
     """`latency`: sides of the pictures in pixels."""
 
 
@@ -52,7 +52,7 @@ def plot(config: Plot) -> None:
     """Draw a figure; --out is its file (.png, .pdf or .svg; default: <kind>.png).
 
     strength, mixing, strokes, stroke-map: the controls on one picture. pole: a 360-degree picture seen from below
-    its pole, plain and as a sphere. scatter: losses of all methods. latency: CPU time against size. curve: a
+    its pole, plain and as a sphere. scatter: losses of all methods. latency: CPU time against size, beside MicroAST and AdaIN. curve: a
     training. codes: styles on the principal components of their codes.
     """
     from tenfold_shared.plots import save_figure
@@ -79,7 +79,7 @@ def _controls(config: Plot) -> "Figure":
 
     transfer = open_transfer(config)
     if config.kind == "latency":
-        return showcases.latency(transfer, config.sizes)
+        return showcases.latency(showcases.compared_passes(transfer), config.sizes)
     content = _content(config)
     styles = _style_codes(config, transfer)
     names, codes = list(styles), list(styles.values())
