@@ -51,9 +51,9 @@ class Plot(Source):
 def plot(config: Plot) -> None:
     """Draw a figure; --out is its file (.png, .pdf or .svg; default: <kind>.png).
 
-    strength, mixing, strokes, stroke-map: the controls on one picture. pole: a 360-degree picture seen from below
-    its pole, plain and as a sphere. scatter: losses of all methods. latency: CPU time against size, beside MicroAST and AdaIN. curve: a
-    training. codes: styles on the principal components of their codes.
+    strength, mixing, strokes, stroke-map: the controls on one picture. pole: a 360-degree picture seen from
+    below its pole, plain and as a sphere. scatter: losses of all methods. latency: CPU time against size,
+    beside MicroAST and AdaIN. curve: a training. codes: styles on the principal components of their codes.
     """
     from tenfold_shared.plots import save_figure
 
