@@ -77,12 +77,13 @@ def stylize(config: Stylize) -> None:
     contents = expand([config.content])
     styles = expand(config.style)
     targets = _targets(config, contents, styles)
+    first = read_content(contents[0], config.size)  # if it is damaged, say so before all else
     transfer = open_transfer(config)
     controls = config.controls()
     groups = list(_groups(config, transfer, controls, styles))
     rows: list[dict[str, Any]] = []
-    for content_path, names in zip(contents, targets, strict=True):
-        picture = read_content(content_path, config.size)
+    for index, (content_path, names) in enumerate(zip(contents, targets, strict=True)):
+        picture = read_content(content_path, config.size) if index else first
         for group, target in zip(groups, names, strict=True):
             start = time.process_time()
             result = _stylize_one(config, transfer, picture, group)
