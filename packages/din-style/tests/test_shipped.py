@@ -8,6 +8,13 @@ import torch
 from tiny_data import save_vgg
 from tiny_networks import TINY, tiny_network
 
+from din_style import picture_pass, strips
+from din_style.baking import bake
+from din_style.demo import photographs
+from din_style.drawn_styles import draw_styles
+from din_style.gatys import STYLE_LAYERS
+from din_style.inference import StyleTransfer
+from din_style.losses import style_loss
 from din_style.memory import bytes_per_pixel, check_memory, estimate_gib
 from din_style.network_files import save_network
 from din_style.shipped import SHIPPED, VGGEncoder, load_shipped, load_weights, shipped_path
@@ -81,3 +88,57 @@ def test_memory_is_estimated_and_refused_with_a_size_that_fits():
     check_memory(network, size, size * 4 // 3)
     with pytest.raises(UserError):
         check_memory(network, size + 100, (size + 100) * 4 // 3)
+
+
+@pytest.fixture(scope="module")
+def photo_and_style() -> tuple[torch.Tensor, torch.Tensor]:
+    return photographs(["astronaut"])["astronaut"], draw_styles()["swirls"]
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", SHIPPED)
+def test_style_loss_falls_with_strength(name: str, photo_and_style: tuple[torch.Tensor, ...]):
+    photo, style = photo_and_style
+    transfer, vgg = StyleTransfer.load(name, device="cpu"), load_vgg()
+    images = [transfer.stylize(photo, style, strength=s) for s in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    with torch.no_grad():
+        known = vgg(style[None], STYLE_LAYERS)
+        losses = [
+            float(style_loss(vgg(image[None], STYLE_LAYERS), known, STYLE_LAYERS))
+            for image in images
+        ]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_onnx_of_shipped_weights(
+    name: str, photo_and_style: tuple[torch.Tensor, ...], tmp_path: Path
+):
+    runtime = pytest.importorskip("onnxruntime")
+    photo, style = photo_and_style
+    transfer = StyleTransfer.load(name, device="cpu")
+    code = transfer.encode(style)
+    bake(transfer.network, code, tmp_path / "style.onnx")
+    session = runtime.InferenceSession(tmp_path / "style.onnx", providers=["CPUExecutionProvider"])
+    for content in (photo, photo[:, :128, :200]):
+        (found,) = session.run(None, {"images": content[None].numpy()})
+        expected = transfer.stylize(content, code)
+        torch.testing.assert_close(torch.from_numpy(found[0]), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_strips_of_shipped_weights_equal_the_whole(
+    name: str, photo_and_style: tuple[torch.Tensor, ...], monkeypatch: pytest.MonkeyPatch
+):
+    photo, style = photo_and_style
+    transfer = StyleTransfer.load(name, device="cpu")
+    code = transfer.encode(style)
+    content = photo.repeat(1, 3, 1)[..., :250]
+    whole = transfer.stylize(content, code)
+    monkeypatch.setattr(picture_pass, "STRIPS_FROM", 1)
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 250 * 64)
+    torch.testing.assert_close(transfer.stylize(content, code), whole, atol=1e-4, rtol=0)
