@@ -35,6 +35,17 @@ SEEDS = (0, 1, 2)
 TEST_BLOCKS = (1, 3, 5, 7)
 SPARSEST = 3
 DISTANCE = 10.0
+FIGURES_OF_A_METHOD = (
+    "mota",
+    "idf1",
+    "hota",
+    "motp",
+    "switches",
+    "recall",
+    "precision",
+    "count_mae",
+    "count_bias",
+)
 FIGURES = Path(__file__).parents[2] / "docs/packages/tbc-tracking/figures"
 
 
@@ -104,13 +115,13 @@ def main() -> None:
         for name, grid in BASELINES.items()
     }
     print(f"chosen on block 6: {settings}", file=sys.stderr)
-    report(test, truth, config, settings, distance)
+    report(read_test_blocks(test, truth, config, settings, distance), list(settings))
     if "--figures" in sys.argv:
         figures(test[0][1], truth, test[0][0], config, settings)
 
 
-def report(test, truth, config, settings, distance) -> None:
-    """Print all rows."""
+def read_test_blocks(test, truth, config, settings, distance) -> dict[str, list]:
+    """Run the method, every baseline and the map sum on the test blocks of each seed."""
     results = {"map sum": []}
     for network, maps in test.values():
         sequences = blocks(maps, truth, TEST_BLOCKS)
@@ -130,25 +141,20 @@ def report(test, truth, config, settings, distance) -> None:
                 run_method(name, run, sparse, distance, chosen)
             )
         results["map sum"].append(map_sum(sequences))
+    return results
+
+
+def report(results: dict[str, list], baselines: list[str]) -> None:
+    """Print all rows."""
 
     def values(name, figure):
         return [run.figures[figure] for run in results[name]]
 
-    best = max(settings, key=lambda name: np.mean(values(name, "mota")))
+    best = max(baselines, key=lambda name: np.mean(values(name, "mota")))
     ours = "tracking by counting"
-    for name in (ours, *settings):
+    for name in (ours, *baselines):
         cpu = np.mean([run.cpu_seconds for run in results[name]])
-        for figure in (
-            "mota",
-            "idf1",
-            "hota",
-            "motp",
-            "switches",
-            "recall",
-            "precision",
-            "count_mae",
-            "count_bias",
-        ):
+        for figure in FIGURES_OF_A_METHOD:
             reference = values(best, figure) if name == ours else None
             print_row(
                 f"PETS S2L1 {figure}: {name}",
@@ -168,7 +174,7 @@ def report(test, truth, config, settings, distance) -> None:
         reference=values("map sum", "count_mae"),
         seeds=SEEDS,
     )
-    for name in (ours, *settings):
+    for name in (ours, *baselines):
         print_row(
             f"PETS S2L1 block 3 mota: {name}", values(f"{name}, block 3", "mota"), seeds=SEEDS
         )
