@@ -29,16 +29,17 @@ NOISE = 2 / 255
 FLICKER_STYLES = (0, 5, 10, 15, 20)
 
 
-def print_table(table: Sequence[MethodScores]) -> None:
+def print_table(table: Sequence[MethodScores], *, suffix: str = "") -> None:
     """Print every figure beside MicroAST's, and style losses beside the identity's."""
     rows = {scores.method: scores.row() for scores in table}
+    microast, identity = rows["MicroAST"], rows["identity"]
     for method, row in rows.items():
         for name, value in row.items():
             if name not in ("method", "cpu_seconds"):
-                print_row(f"{method}: {name}", value, reference=rows["MicroAST"][name],
+                print_row(f"{method}{suffix}: {name}", value, reference=microast[name],
                           cpu_seconds=row["cpu_seconds"])  # fmt: skip
-        print_row(f"{method}: style loss / identity's",
-                  row["style"] / rows["identity"]["style"], unit="x")  # fmt: skip
+        print_row(f"{method}{suffix}: style loss / identity's",
+                  row["style"] / identity["style"], unit="x")  # fmt: skip
 
 
 def print_worst(scores: MethodScores, named: NamedList) -> None:
@@ -110,11 +111,14 @@ def main() -> None:
     for scores in table[: len(transfers)]:
         print_worst(scores, named)
     if arguments.gatys_steps:
-        gatys = {f"Gatys, {arguments.gatys_steps} steps, every 42nd pair":
-                 gatys_method(vgg, styles, steps=arguments.gatys_steps)}  # fmt: skip
-        few = {**gatys, "MicroAST": methods["MicroAST"], "identity": every["identity"]}
+        optimized = gatys_method(vgg, styles, steps=arguments.gatys_steps)
+        few = {
+            f"Gatys, {arguments.gatys_steps} steps": optimized,
+            "MicroAST": methods["MicroAST"],
+            "identity": every["identity"],
+        }
         found = evaluate_methods(few, named.contents, named.styles, gallery, pairs=pairs[::42])
-        print_table([found[0], *(s for s in found[1:])])
+        print_table(found, suffix=" (every 42nd pair)")
     print_flicker(transfers, methods, named)
 
 
