@@ -89,12 +89,13 @@ def chosen_settings() -> dict[str, TrackConfig]:
         settings = [replace(base, windows=kind) for kind in kinds]
         result[name] = choose_setting(settings, crowds, size=size, distance=DISTANCE)
     hard = result["hard windows"]
+    # Renewal and refinement rest on the kernel model of an object too, which the paper's windows do not have.
+    plain = replace(hard, candidates=CandidateConfig(renewals=0), refine_steps=0)
+    result["hard windows without a kernel model"] = plain
     result["hard windows, first-order links only"] = replace(
-        hard,
-        candidates=CandidateConfig(renewals=0),
+        plain,
         flow=replace(hard.flow, gap_frames=0),
         links=LinkConfig(relink_passes=0, stitch_frames=0),
-        refine_steps=0,
     )
     return result
 

@@ -22,6 +22,8 @@ CONFIGS = Path(__file__).parents[1] / "configs"
         ("batch", 0),
         ("crop", 7),
         ("learning_rate", 0.0),
+        ("calibration_scale", 2.5),
+        ("calibration_scale", 0.4),
         ("learning_rate", float("nan")),
         ("sigma", -1.0),
         ("average", 1.0),

@@ -9,17 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tbc_tracking.training_config import CalibrationKind
+from tbc_tracking.training_config import CALIBRATION_LIMITS, CalibrationKind
 
 logger = logging.getLogger(__name__)
-
-LIMITS = (0.5, 2.0)
-"""A network that needs more than this is not calibrated but wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """The factor on density at map row y: scale + slope * y, within `LIMITS`."""
+    """The factor on density at map row y: scale + slope * y, within `CALIBRATION_LIMITS`."""
 
     scale: float = 1.0
     """Factor at row 0."""
@@ -28,12 +25,12 @@ class Calibration:
 
     def at(self, row: int) -> float:
         """Return the factor that is applied in a row of the map."""
-        return float(np.clip(self.scale + self.slope * row, *LIMITS))
+        return float(np.clip(self.scale + self.slope * row, *CALIBRATION_LIMITS))
 
     def factors(self, maps: Tensor) -> Tensor:
         """Return the factor of each row of maps (..., rows, columns), shape (rows, 1)."""
         rows = torch.arange(maps.shape[-2], device=maps.device, dtype=maps.dtype)
-        return (self.scale + self.slope * rows).clamp(*LIMITS)[:, None]
+        return (self.scale + self.slope * rows).clamp(*CALIBRATION_LIMITS)[:, None]
 
 
 def fit_calibration(
@@ -63,7 +60,7 @@ def fit_calibration(
     if min(moments[0], targets[0]) <= 0:
         logger.warning("the maps or the points of the validation frames are empty: not calibrated")
         return Calibration()
-    scale = float(np.clip(targets[0] / moments[0], *LIMITS))
+    scale = float(np.clip(targets[0] / moments[0], *CALIBRATION_LIMITS))
     if scale != targets[0] / moments[0]:
         _warn("counts", targets[0] / moments[0])
     system = np.array([[moments[0], moments[1]], [moments[1], moments[2]]])
@@ -71,8 +68,10 @@ def fit_calibration(
         return Calibration(scale=scale)
     intercept, slope = np.linalg.solve(system, targets)
     ends = intercept, intercept + slope * (height - 1)
-    worst = max(ends, key=lambda factor: max(LIMITS[0] - factor, factor - LIMITS[1]))
-    if not LIMITS[0] <= worst <= LIMITS[1]:
+    worst = max(
+        ends, key=lambda factor: max(CALIBRATION_LIMITS[0] - factor, factor - CALIBRATION_LIMITS[1])
+    )
+    if not CALIBRATION_LIMITS[0] <= worst <= CALIBRATION_LIMITS[1]:
         _warn("counts of some rows", worst)
     return Calibration(scale=float(intercept), slope=float(slope))
 
@@ -84,5 +83,5 @@ def _warn(what: str, factor: float) -> None:
         "instead: train for more steps, or check sigma, the points and the validation frames",
         what,
         factor,
-        *LIMITS,
+        *CALIBRATION_LIMITS,
     )

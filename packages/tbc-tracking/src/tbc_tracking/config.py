@@ -5,6 +5,10 @@ from typing import Literal
 
 LONGEST_GAP = 50
 """Most frames that one edge may skip: edges grow with the square of it."""
+LONGEST_STITCH = 10_000
+"""Most frames that stitching may close, or a velocity be averaged over."""
+MOST_PASSES = 1000
+"""Most repetitions of anything that is repeated."""
 SOLVERS = ("paths", "highs", "scipy", "pulp-cbc", "pulp-highs")
 """Names of all solvers; `paths` is the built-in path search."""
 
@@ -12,6 +16,14 @@ SOLVERS = ("paths", "highs", "scipy", "pulp-cbc", "pulp-highs")
 def _require(condition: bool, rule: str) -> None:
     if not condition:
         raise ValueError(rule)
+
+
+def _require_between(settings: object, name: str, least: int, most: int) -> None:
+    """Check a whole number; beyond `most` a run would hardly ever end."""
+    value = getattr(settings, name)
+    lower = "not be negative" if least == 0 else f"be at least {least}"
+    _require(value >= least, f"{name} must {lower}, got {value}")
+    _require(value <= most, f"{name} must be at most {most}, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +49,15 @@ class CandidateConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _require(self.iterations >= 1, f"iterations must be at least 1, got {self.iterations}")
+        _require_between(self, "iterations", 1, MOST_PASSES)
         _require(self.peak_mass > 0, f"peak_mass must be positive, got {self.peak_mass}")
-        _require(self.copy_frames >= 0, f"copy_frames must not be negative, got {self.copy_frames}")
+        _require_between(self, "copy_frames", 0, LONGEST_GAP)
         _require(self.copy_density > 0, f"copy_density must be positive, got {self.copy_density}")
         _require(
             self.copy_separation > 0,
             f"copy_separation must be positive, got {self.copy_separation}",
         )
-        _require(self.renewals >= 0, f"renewals must not be negative, got {self.renewals}")
+        _require_between(self, "renewals", 0, MOST_PASSES)
         _require(
             self.residual_mass > 0, f"residual_mass must be positive, got {self.residual_mass}"
         )
@@ -193,18 +205,11 @@ class LinkConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _require(
-            self.relink_passes >= 0, f"relink_passes must not be negative, got {self.relink_passes}"
-        )
-        _require(
-            self.velocity_frames >= 1,
-            f"velocity_frames must be at least 1, got {self.velocity_frames}",
-        )
+        _require_between(self, "relink_passes", 0, MOST_PASSES)
+        _require_between(self, "velocity_frames", 1, LONGEST_STITCH)
         _require(self.reach > 0, f"reach must be positive, got {self.reach}")
         _require(0 <= self.inertia <= 1, f"inertia must be in [0, 1], got {self.inertia}")
-        _require(
-            self.stitch_frames >= 0, f"stitch_frames must not be negative, got {self.stitch_frames}"
-        )
+        _require_between(self, "stitch_frames", 0, LONGEST_STITCH)
         _require(self.stitch_reach > 0, f"stitch_reach must be positive, got {self.stitch_reach}")
 
 

@@ -11,6 +11,8 @@ Precision = Literal["fp32", "bf16"]
 """Arithmetic of the network; the loss is always fp32."""
 CalibrationKind = Literal["none", "scale", "rows"]
 Flips = Literal["none", "horizontal", "both"]
+CALIBRATION_LIMITS = (0.5, 2.0)
+"""A network that needs a factor beyond these is not calibrated but wrong."""
 FrameRange = tuple[int, int]
 """First frame and the frame after the last one."""
 
@@ -115,6 +117,9 @@ class TrainingConfig:
             _refuse("widths", "at least two positive numbers", self.widths)
         if self.sigma_minimum > self.sigma_maximum:
             _refuse("sigma_minimum", "at most sigma_maximum", self.sigma_minimum)
+        low, high = CALIBRATION_LIMITS
+        if not low <= self.calibration_scale <= high:
+            _refuse("calibration_scale", f"in [{low:g}, {high:g}]", self.calibration_scale)
         if self.average == 1:
             _refuse("average", "below 1, or nothing is learned", self.average)
         if self.overlay and self.background != "median":
@@ -156,7 +161,6 @@ _POSITIVE = (
     "sigma_minimum",
     "sigma_maximum",
     "target_scale",
-    "calibration_scale",
     "learning_rate",
 )
 _SHARES = ("average", "contrast", "overlay")
