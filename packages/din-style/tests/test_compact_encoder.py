@@ -86,8 +86,23 @@ def test_a_step_changes_the_encoder_and_not_its_first_convolution():
     distillation_step(encoder, optimizer, _images(), teacher=teacher)
     same = {n for n, tensor in encoder.state_dict().items() if torch.equal(tensor, before[n])}
     fixed = {"mean", "std", "features.first.weight", "features.first.bias"}
-    # The reduction gets its first gradient once the expansion is not zero.
-    assert same == fixed | {"reduce.weight", "reduce.bias"}
+    # The correction is fitted in the end.
+    assert same == fixed | {"reduce.weight", "expand.weight", "expand.bias"}
+
+
+def test_the_correction_finds_what_is_missing():
+    stream = torch_stream(0, "moments")
+    hidden = torch.randn(300, 12, generator=stream)
+    true = hidden @ torch.randn(12, 2 * sum(CHANNELS), generator=stream)
+    found = 0.7 * true + 0.5
+    found[:, :128] = true[:, :128]
+    encoder = _encoder().requires_grad_(False)
+    assert torch.equal(encoder.correct(found), found), "at first there is no correction"
+    encoder.fit_correction(found[:200], true[:200])
+    corrected = encoder.correct(found)
+    assert torch.equal(corrected[:, :128], found[:, :128])
+    before = (found - true)[200:].square().mean()
+    assert float((corrected - true)[200:].square().mean()) < 0.05 * float(before)
 
 
 def test_a_batch_is_learned():

@@ -27,7 +27,8 @@ RANKS = {"1_2": 16, "2_1": 24, "2_2": 32, "3_1": 48, "3_2": 24, "3_3": 64}
 """Filters that stand for each convolution: 93 % (3_3) to 99 % of the variance of its responses."""
 _WIDTHS = {"1_2": 64, "2_1": 128, "2_2": 128, "3_1": 256, "3_2": 256, "3_3": 256}
 _NAME = "encoder"
-_HIDDEN = 48
+_DIRECTIONS = 64
+_RIDGE = 30.0
 
 
 class CompactFeatures(nn.Module):
@@ -100,29 +101,51 @@ class CompactEncoder(nn.Module):
         self.features = CompactFeatures()
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("std", torch.ones(numbers))
-        self.reduce = nn.Linear(numbers, _HIDDEN)
-        self.expand = nn.Linear(_HIDDEN, numbers)
+        self.reduce = nn.Linear(numbers, _DIRECTIONS, bias=False)
+        self.expand = nn.Linear(_DIRECTIONS, numbers)
         # At first no correction.
         nn.init.zeros_(self.expand.weight)
         nn.init.zeros_(self.expand.bias)
 
-    def standardize_by(self, moments: Float[Tensor, "pictures numbers"]) -> None:
-        """Take mean and deviation of known moments as the scale of the correction."""
-        self.mean.copy_(moments.mean(0))
-        self.std.copy_(moments.std(0, correction=0).clamp(min=0.01))
+    @torch.no_grad()
+    def fit_correction(
+        self,
+        found: Float[Tensor, "pictures numbers"],
+        true: Float[Tensor, "pictures numbers"],
+    ) -> None:
+        """Predict what is missing from the main directions of what is found, by ridge regression.
+
+        Args:
+            found: Moments of imitated maps.
+            true: VGG's moments of the same pictures; some hundreds.
+        """
+        mean, std = found.mean(0), found.std(0) + 1e-3
+        scaled, missing = (found - mean) / std, true - found
+        directions = torch.linalg.svd(scaled, full_matrices=False)[2][:_DIRECTIONS]
+        along = scaled @ directions.T
+        gram = along.T @ along + _RIDGE * torch.eye(len(directions), dtype=along.dtype)
+        answer = torch.linalg.solve(gram, along.T @ (missing - missing.mean(0)))
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+        self.reduce.weight.zero_()[: len(directions)] = directions  # fewer pictures span fewer
+        self.expand.weight.zero_()[:, : len(directions)] = answer.T
+        self.expand.bias.copy_(missing.mean(0))
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch numbers"]:
         """Return estimates of means and deviations, as `stack_moments` orders them."""
-        return self.correct(stack_moments(self.features(images), OFFLINE_STYLE_LAYERS))
+        return self.correct(self.find(images))
+
+    def find(self, images: Tensor) -> Float[Tensor, "batch numbers"]:
+        """Return the moments of imitated maps, uncorrected."""
+        return stack_moments(self.features(images), OFFLINE_STYLE_LAYERS)
 
     def correct(self, found: Float[Tensor, "batch numbers"]) -> Float[Tensor, "batch numbers"]:
         """Return moments of imitated maps, corrected; those of relu1_1 are exact and stay."""
-        correction = self.expand(torch.tanh(self.reduce((found - self.mean) / self.std)))
+        correction = self.expand(self.reduce((found - self.mean) / self.std))
         exact = 2 * CHANNELS[0]
-        correction = functional.pad(correction[:, exact:], (exact, 0))
-        return found + correction * self.std
+        return found + functional.pad(correction[:, exact:], (exact, 0))
 
 
 def save_encoder(path: Path, encoder: CompactEncoder, *, half: bool = False) -> None:

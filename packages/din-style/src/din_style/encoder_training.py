@@ -1,6 +1,7 @@
 """Teaching the compact style encoder: it imitates VGG's maps and moments on the training pictures."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -8,7 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from din_style.augmentation import random_view
+from din_style.augmentation import central_square, random_view
 from din_style.compact_encoder import CHANNELS, CompactEncoder, save_encoder
 from din_style.config import OFFLINE_STYLE_LAYERS
 from din_style.data import Pictures, as_tensor, open_pictures
@@ -108,8 +109,7 @@ def train_encoder(
         if not run.checkpoint.exists():
             probes = [_squares(sources, config, seed, -step).to(place) for step in range(1, 9)]
             encoder.features.factorize(exact, torch.cat(probes))
-            encoder.standardize_by(torch.cat([_true_moments(teacher, p) for p in probes]))
-        trained = [p for p in encoder.parameters() if p.requires_grad]
+        trained = [p for p in encoder.features.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
         run.track(models={"encoder": encoder}, optimizers={"adam": optimizer})
         for step in run.steps(config.steps):
@@ -119,8 +119,28 @@ def train_encoder(
             run.log(
                 step, **distillation_step(encoder, optimizer, images, teacher=teacher)._asdict()
             )
+        finish_encoder(encoder, teacher, sources)
         save_encoder(run.folder / ENCODER_FILE, encoder.eval())
     return encoder
+
+
+@torch.no_grad()
+def finish_encoder(encoder: CompactEncoder, teacher: VGG, sources: Sequence[Pictures]) -> None:
+    """Fit the encoder's correction on the middle squares of all pictures.
+
+    Args:
+        encoder: Already taught to imitate maps.
+        teacher: Normalized VGG.
+        sources: Pictures of training, at the judged scale.
+    """
+    place = next(encoder.parameters()).device
+    found, true = [], []
+    for pictures in sources:
+        for i in range(len(pictures)):
+            image = as_tensor([central_square(pictures.read(i), pictures.size)]).to(place)
+            found.append(encoder.find(image))
+            true.append(_true_moments(teacher, image))
+    encoder.fit_correction(torch.cat(found), torch.cat(true))
 
 
 def distillation_step(
@@ -130,7 +150,7 @@ def distillation_step(
     *,
     teacher: VGG,
 ) -> DistillationLosses:
-    """Move the encoder towards the teacher's maps and moments; touches nothing else."""
+    """Move the encoder's features towards the teacher's maps and moments; touches nothing else."""
     with torch.no_grad():
         wanted = teacher(images, OFFLINE_STYLE_LAYERS)
         moments = stack_moments(wanted, OFFLINE_STYLE_LAYERS)
@@ -138,7 +158,7 @@ def distillation_step(
     maps = torch.stack(
         [(found[n] - wanted[n].float()).square().mean() for n in OFFLINE_STYLE_LAYERS[1:]]
     ).sum()
-    estimate = encoder.correct(stack_moments(found, OFFLINE_STYLE_LAYERS))
+    estimate = stack_moments(found, OFFLINE_STYLE_LAYERS)
     distance = stacked_style_loss(estimate, moments, CHANNELS).mean()
     total = maps + _MOMENT_WEIGHT * distance
     optimizer.zero_grad(set_to_none=True)
