@@ -7,8 +7,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from din_style.compact_encoder import CompactEncoder, save_encoder
+from din_style.compact_encoder import load_encoder, save_encoder
 from din_style.config import NetworkConfig
+from din_style.encoder_training import ENCODER_FILE
 from din_style.network_files import save_network
 from din_style.networks import build_network
 from tenfold_shared.checkpoints import load_checkpoint
@@ -29,11 +30,8 @@ def ship_network(run: Path, path: Path) -> None:
 
 
 def ship_encoder(run: Path, path: Path) -> None:
-    """Write the encoder of a distillation's latest checkpoint."""
-    checkpoint = load_checkpoint(run / "checkpoint.safetensors", package=PACKAGE)
-    encoder = CompactEncoder()
-    checkpoint.restore(models={"encoder": encoder})
-    save_encoder(path, encoder, half=True)
+    """Write the encoder of a finished distillation."""
+    save_encoder(path, load_encoder(run / ENCODER_FILE), half=True)
 
 
 def main() -> None:
