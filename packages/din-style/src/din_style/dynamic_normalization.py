@@ -82,18 +82,18 @@ def normalize_explicitly(
 
 
 def normalize_dynamically(
-    x: Float[Tensor, "batch channels height width"],
-    weight: Float[Tensor, "batch channels"],
-    bias: Float[Tensor, "batch channels"],
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
     *,
     statistics: Statistics | None = None,
 ) -> Float[Tensor, "batch channels height width"]:
     """Return eq. 1 for kernels of one pixel and as many groups as channels.
 
     Args:
-        x: Features.
-        weight: W(f), one number per sample and channel.
-        bias: B(f).
+        x: Features (batch, channels, height, width).
+        weight: W(f), one number per sample and channel, (batch, channels).
+        bias: B(f), likewise.
         statistics: What to normalize with; None measures `x` itself, in the fused form.
 
     Raises:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-Positions = Float[Tensor, "batch taps height width 2"]
+Positions = Float[Tensor, "#batch taps height width 2"]
 """Row and column of each tap of the kernel at each pixel, in pixels from the center of the first."""
 
 
@@ -53,14 +53,21 @@ def pad_reflecting(
 
 
 def convolve_per_sample(
-    x: Float[Tensor, "batch in height width"],
-    weight: Float[Tensor, "batch out in_per_group kernel kernel"],
-    bias: Float[Tensor, "batch out"] | None = None,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
     *,
     dilation: int = 1,
     sphere: bool = False,
-) -> Float[Tensor, "batch out height width"]:
+) -> Tensor:
     """Return the convolution of each sample with kernels of its own, in one grouped call.
+
+    Args:
+        x: Features (batch, in, height, width).
+        weight: Kernels (batch, out, in / groups, kernel, kernel).
+        bias: Added to each channel, (batch, out).
+        dilation: Distance between taps, in pixels.
+        sphere: The picture is equirectangular.
 
     Raises:
         ValueError: The shapes disagree.
@@ -94,7 +101,7 @@ def plane_positions(
     kernel: int,
     *,
     stroke: float | Tensor = 1.0,
-    offsets: Float[Tensor, "batch taps*2 height width"] | None = None,
+    offsets: Float[Tensor, "batch twice_taps height width"] | None = None,
 ) -> Positions:
     """Return where the taps lie in a flat picture.
 
