@@ -79,6 +79,10 @@ def test_certify_proves_a_bound(tiny: Path, tmp_path: Path):
     (certified,) = rows(*command, "--certify")
     assert certified["bound"] <= certified["objective"] + 1e-6
     assert certified["proven"]
+    (blocks,) = rows(*command, "--certify", "--block-frames", 4, "--overlap-frames", 2)
+    assert blocks["blocks"] > 1
+    assert blocks["objective"] is blocks["bound"] is None, "costs of blocks add up to nothing"
+    assert blocks["proven"]
 
 
 def test_a_preset_is_what_the_other_flags_start_from(tiny: Path, tmp_path: Path):
@@ -242,6 +246,12 @@ def test_export_mps_writes_what_the_solvers_are_given(tiny: Path, tmp_path: Path
     highs.readModel(str(out))
     assert highs.getNumCol() == row["columns"]
     assert highs.getNumRow() == row["rows"]
+    highs.run()
+    command = ("--sigma", 2, "--solver", "highs", "--solver.gap", 0, "--candidates.renewals", 0)
+    maps = tmp_path / "four.npy"
+    np.save(maps, np.load(tiny / "maps.npy")[:4])
+    (solved,) = rows("track", maps, *command, "--out", tmp_path / "tracks.csv")
+    assert highs.getInfo().objective_function_value == pytest.approx(solved["objective"], rel=1e-4)
 
 
 def test_solvers_are_listed():

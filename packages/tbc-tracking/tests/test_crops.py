@@ -62,6 +62,14 @@ def test_nobody_cares_along_sides_that_cut_through_the_frame(reverse):
     assert view.weights(frames, margin=0.0).all()
 
 
+def test_crops_have_the_margin_of_their_settings():
+    config, frames = _data(crop=24, margin=2.0)
+    kept = [float(RandomCrops(frames, config, seed=0)[k].weight.mean()) for k in range(20)]
+    assert min(kept) == pytest.approx((8 / 12) ** 2)
+    config, frames = _data(crop=24)
+    assert all(bool(RandomCrops(frames, config, seed=0)[k].weight.all()) for k in range(20))
+
+
 def test_a_window_that_ends_at_the_border_has_no_margin_there_even_when_zoomed():
     _, frames = _data()
     view = View(Axis(40 - 20 / 1.6, 20, 1.6, False), Axis(0, int(56 * 1.6), 1.6, False))

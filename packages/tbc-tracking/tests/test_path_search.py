@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 from test_tracking_program import random_solution
 from tiny_programs import cheapest_links, objective_by_hand, tiny_program
 
-from tbc_tracking.config import FlowConfig, SearchConfig, SolverConfig, WindowConfig
+from tbc_tracking.candidates import find_candidates
+from tbc_tracking.config import (
+    CandidateConfig,
+    FlowConfig,
+    SearchConfig,
+    SolverConfig,
+    WindowConfig,
+)
+from tbc_tracking.crowd import CrowdConfig, simulate_crowd
+from tbc_tracking.object_size import ObjectSize
 from tbc_tracking.path_search import best_links, search_paths
+from tbc_tracking.simulation import simulate_density
 from tbc_tracking.solvers import solve_program
 from tbc_tracking.tracking_program import build_program
 
@@ -48,6 +58,22 @@ def test_searching_longer_is_never_worse_by_much_and_pays_in_the_sum():
     assert costs[0] > costs[2] + 1e-6
     assert costs[0] >= costs[1] - 1e-9
     assert costs[1] >= costs[2] - 1e-9
+
+
+def test_annealing_finds_better_tracks_with_the_same_number_of_attempts():
+    size, shape, programs = ObjectSize(intercept=1.6), (50, 60), []
+    for seed in range(2):
+        people = CrowdConfig(people=18.0)
+        truth = simulate_crowd(24, shape, size=size, seed=seed, config=people)
+        maps = simulate_density(truth, shape, size=size, seed=seed)
+        candidates = find_candidates(maps, size=size, config=CandidateConfig())
+        programs.append(build_program(maps, candidates, windows=WindowConfig(), flow=FlowConfig()))
+
+    def cost(heat):
+        config = SearchConfig(trials=2.0, heat=heat)
+        return sum(search_paths(p, config, seed=k).objective for p in programs for k in range(4))
+
+    assert cost(0.6) < cost(0.0) - 0.5
 
 
 def test_the_chosen_candidates_are_linked_as_well_as_can_be():

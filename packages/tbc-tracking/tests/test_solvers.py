@@ -11,6 +11,7 @@ from tbc_tracking import solvers
 from tbc_tracking.config import FlowConfig, SearchConfig, SolverConfig, WindowConfig
 from tbc_tracking.path_search import search_paths
 from tbc_tracking.solvers import SOLVERS, available_solvers, certify, solve_program
+from tbc_tracking.solvers.highs import solve_with_highs
 from tbc_tracking.tracking_program import build_program
 
 EXACT = [name for name in SOLVERS if name != "paths"]
@@ -132,6 +133,18 @@ def test_a_warm_start_changes_nothing_but_the_way():
             for start in (False, True)
         )
         assert warm.objective == pytest.approx(cold.objective, abs=1e-6)
+
+
+def test_a_start_is_what_highs_answers_when_it_has_no_time():
+    program = tiny_program(12, objects=6, frames=8, decoys=3, limit=200)
+    start = search_paths(program, SearchConfig())
+    config = SolverConfig(solver="highs", time_limit=1e-9)
+    assert solve_with_highs(program, config, None) is None, "test invalid: it needs no start"
+    answer = solve_with_highs(program, config, start)
+    assert answer is not None
+    assert answer.solver == "highs"
+    assert answer.objective == pytest.approx(start.objective)
+    np.testing.assert_array_equal(answer.chosen, start.chosen)
 
 
 def test_certify_gives_path_search_a_bound():

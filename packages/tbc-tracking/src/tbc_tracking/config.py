@@ -9,6 +9,12 @@ LONGEST_STITCH = 10_000
 """Most frames that stitching may close, or a velocity be averaged over."""
 MOST_PASSES = 1000
 """Most repetitions of anything that is repeated."""
+INFINITE = 1e6
+"""Distances in sigma from here on reach farther than any picture."""
+MOST_TRIALS = 10_000.0
+"""Most random reroutings per candidate: minutes for a few frames."""
+MOST_THREADS = 256
+"""Most threads of a solver; HiGHS starts them all at once."""
 SOLVERS = ("paths", "highs", "scipy", "pulp-cbc", "pulp-highs")
 """Names of all solvers; `paths` is the built-in path search."""
 
@@ -18,12 +24,12 @@ def _require(condition: bool, rule: str) -> None:
         raise ValueError(rule)
 
 
-def _require_between(settings: object, name: str, least: int, most: int) -> None:
-    """Check a whole number; beyond `most` a run would hardly ever end."""
+def _require_between(settings: object, name: str, least: float, most: float) -> None:
+    """Check a number of repetitions; beyond `most` a run would hardly ever end."""
     value = getattr(settings, name)
     lower = "not be negative" if least == 0 else f"be at least {least}"
     _require(value >= least, f"{name} must {lower}, got {value}")
-    _require(value <= most, f"{name} must be at most {most}, got {value}")
+    _require(value <= most, f"{name} must be at most {most:.0f}, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +154,8 @@ class FlowConfig:
                 f"{name} must be a finite cost of at least 0, got {value}",
             )
         _require(self.count > 0, f"count must be positive, got {self.count}")
-        _require(self.reach > 0, f"reach must be positive, got {self.reach}")
+        _require(0 < self.reach < INFINITE, f"reach must be positive and finite, got {self.reach}")
+        _require(self.border < INFINITE, f"border must be finite, got {self.border}")
         _require(self.gap_frames >= 0, f"gap_frames must not be negative, got {self.gap_frames}")
         _require(
             self.gap_frames <= LONGEST_GAP,
@@ -178,8 +185,8 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _require(self.rounds >= 0, f"rounds must not be negative, got {self.rounds}")
-        _require(self.trials >= 0, f"trials must not be negative, got {self.trials}")
+        _require_between(self, "rounds", 0, MOST_PASSES)
+        _require_between(self, "trials", 0, MOST_TRIALS)
         _require(
             0 <= self.heat < float("inf"),
             f"heat must be finite and not negative, got {self.heat}; 0 keeps improvements only",
@@ -207,10 +214,13 @@ class LinkConfig:
         """Check the ranges."""
         _require_between(self, "relink_passes", 0, MOST_PASSES)
         _require_between(self, "velocity_frames", 1, LONGEST_STITCH)
-        _require(self.reach > 0, f"reach must be positive, got {self.reach}")
+        _require(0 < self.reach < INFINITE, f"reach must be positive and finite, got {self.reach}")
         _require(0 <= self.inertia <= 1, f"inertia must be in [0, 1], got {self.inertia}")
         _require_between(self, "stitch_frames", 0, LONGEST_STITCH)
-        _require(self.stitch_reach > 0, f"stitch_reach must be positive, got {self.stitch_reach}")
+        _require(
+            0 < self.stitch_reach < INFINITE,
+            f"stitch_reach must be positive and finite, got {self.stitch_reach}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +252,7 @@ class SolverConfig:
         )
         _require(0 <= self.gap < 1, f"gap must be in [0, 1), got {self.gap}")
         _require(self.time_limit > 0, f"time_limit must be positive, got {self.time_limit}")
-        _require(self.threads >= 1, f"threads must be at least 1, got {self.threads}")
+        _require_between(self, "threads", 1, MOST_THREADS)
         _require(
             self.nonzero_limit > 0, f"nonzero_limit must be positive, got {self.nonzero_limit}"
         )
@@ -271,9 +281,7 @@ class TrackConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _require(
-            self.refine_steps >= 0, f"refine_steps must not be negative, got {self.refine_steps}"
-        )
+        _require_between(self, "refine_steps", 0, MOST_PASSES)
         _require(
             self.block_frames >= 1, f"block_frames must be at least 1, got {self.block_frames}"
         )

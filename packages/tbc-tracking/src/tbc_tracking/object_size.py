@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 SIGMA_PER_HEIGHT = 0.144
 """Sigma of a standing person per pixel of body height (specification 1.2, measured on PETS)."""
 
+SMALLEST = 0.1
+"""Smallest sigma that makes a difference, in map pixels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectSize:
@@ -45,8 +48,14 @@ class ObjectSize:
         )
 
     def refuse_misfit(self, shape: tuple[int, int]) -> None:
-        """Raise ValueError if sigma is larger than half of a map (height, width): it is in other pixels then."""
-        largest = float(self.at(np.arange(shape[0])).max())
+        """Raise ValueError if sigma does not suit a map (height, width): it is in other pixels then."""
+        sigma = self.at(np.arange(shape[0]))
+        largest, smallest = float(sigma.max()), float(sigma.min())
+        if smallest < SMALLEST:
+            raise ValueError(
+                f"sigma must be at least {SMALLEST:g} map pixels, got {smallest:g}: it is the Gaussian width of one "
+                "object; below that an object is one pixel whatever its width"
+            )
         if largest > min(shape) / 2:
             raise ValueError(
                 f"sigma must be at most half of the map, got {largest:g} for maps of {shape[1]} x {shape[0]} "

@@ -117,6 +117,11 @@ class TrainingConfig:
             _refuse("widths", "at least two positive numbers", self.widths)
         if self.sigma_minimum > self.sigma_maximum:
             _refuse("sigma_minimum", "at most sigma_maximum", self.sigma_minimum)
+        if 2 * self.margin >= self.crop / 4:  # maps are a half or a quarter of the crop
+            _refuse("margin", f"less than an eighth of the crop ({self.crop / 8:g})", self.margin)
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                _refuse(name, f"at most {most:g}", getattr(self, name))
         low, high = CALIBRATION_LIMITS
         if not low <= self.calibration_scale <= high:
             _refuse("calibration_scale", f"in [{low:g}, {high:g}]", self.calibration_scale)
@@ -155,6 +160,8 @@ _LEAST = {
     "checkpoint_every": 1,
     "workers": 0,
 }
+_MOST = {"zoom": 10, "shrink": 10, "overshoot": 10, "brightness": 10}
+"""Beyond these nothing is recognizable, or crops are all at the border."""
 _POSITIVE = (
     "sigma",
     "sigma_per_height",

@@ -47,7 +47,8 @@ def solve_with_highs(
             "mip_heuristic_run_feasibility_jump": False,
         }
     for name, value in options.items():
-        highs.setOptionValue(name, value)
+        if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+            raise RuntimeError(f"this version of highspy has no option {name} = {value}")
     highs.passModel(_model(matrix))
     if start is not None:
         values = highspy.HighsSolution()
@@ -68,7 +69,7 @@ def solve_with_highs(
 
 
 def write_mps(matrix: IntegerProgram, path: Path) -> None:
-    """Write a program as an MPS file, atomically; its constant part is left out.
+    """Write a program as an MPS file, atomically; a last column that is always 1 pays for its constant part.
 
     Raises:
         UserError: if it cannot be written.

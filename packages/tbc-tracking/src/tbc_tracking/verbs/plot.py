@@ -190,6 +190,7 @@ def _bounds(config: Plot) -> "Figure":
     maps = open_density(path)
     pick_frame(maps, config.frame, path)
     part = maps[config.frame : config.frame + config.length]
+    size.refuse_misfit(part.shape[1:])
     with blamed_on(path):
         candidates = find_candidates(part, size=size, config=settings.candidates)
         program = build_program(part, candidates, windows=settings.windows, flow=settings.flow)

@@ -192,9 +192,13 @@ def _write_overlay(
 
 
 def _summary(result: "TrackingResult", out: Path) -> dict[str, object]:
-    """Return what the user wants to know at once."""
+    """Return what the user wants to know at once; costs add up to nothing where there are several blocks.
+
+    Blocks share their overlap and go on from each other, so that sums of objectives or bounds belong to no program;
+    the gap is the largest of a block, and proven means each block by itself.
+    """
     blocks = result.blocks
-    bounds = [block.bound for block in blocks if block.bound is not None]
+    only = blocks[0] if len(blocks) == 1 else None
     gaps = [block.gap for block in blocks if block.gap is not None]
     return {
         "frames": result.tracks.length,
@@ -203,8 +207,9 @@ def _summary(result: "TrackingResult", out: Path) -> dict[str, object]:
         "mean_count": float(result.tracks.counts().mean()),
         "mean_map_sum": float(result.map_counts.mean()),
         "solver": blocks[0].solver,
-        "objective": sum(block.objective for block in blocks),
-        "bound": sum(bounds) if len(bounds) == len(blocks) else None,
+        "blocks": len(blocks),
+        "objective": only and only.objective,
+        "bound": only and only.bound,
         "gap": max(gaps) if len(gaps) == len(blocks) else None,
         "proven": all(block.proven for block in blocks),
         "out": str(out),
