@@ -8,6 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 Images = Float[Tensor, "batch 3 height width"]
+Reference = Float[Tensor, "references 3 reference_height reference_width"]
+"""Of any size, and one for all images or one for each."""
+Matched = Float[Tensor, "matched 3 height width"]
+"""As many as the larger of both batches."""
 
 # ITU-R BT.601, the weights that Pillow, JPEG and OpenCV use.
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -21,14 +25,14 @@ def luminance(images: Images) -> Float[Tensor, "batch 1 height width"]:
     return (images * weights).sum(1, keepdim=True)
 
 
-def match_moments(images: Images, reference: Images) -> Images:
+def match_moments(images: Images, reference: Reference) -> Matched:
     """Give each channel the mean and the standard deviation that it has in the reference."""
     mean, deviation = _moments(images)
     new_mean, new_deviation = _moments(reference)
     return ((images - mean) / deviation * new_deviation + new_mean).clamp(0, 1)
 
 
-def match_histogram(images: Images, reference: Images) -> Images:
+def match_histogram(images: Images, reference: Reference) -> Matched:
     """Give each channel the histogram that it has in the reference: ranks to quantiles."""
     batch = max(len(images), len(reference))
     shape = (batch, *images.shape[1:])
@@ -43,7 +47,7 @@ def match_histogram(images: Images, reference: Images) -> Images:
     return torch.empty_like(pixels).scatter_(2, order, quantiles).view(shape)
 
 
-def match_covariance(images: Images, reference: Images) -> Images:
+def match_covariance(images: Images, reference: Reference) -> Matched:
     """Give the pixels the mean color and the color covariance of the reference (CORAL).
 
     x' = S^(1/2) C^(-1/2) (x - mean) + mean', C and S the covariances of both.

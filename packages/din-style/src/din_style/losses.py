@@ -89,14 +89,14 @@ def style_loss(output: Features, style: Features, layers: Sequence[str]) -> Floa
 
 def stacked_style_loss(
     output: Float[Tensor, "batch numbers"],
-    style: Float[Tensor, "batch numbers"],
+    style: Float[Tensor, "styles numbers"],
     channels: Sequence[int],
-) -> Float[Tensor, " batch"]:
+) -> Float[Tensor, " pairs"]:
     """Return `style_loss` from the moments that `stack_moments` stacked.
 
     Args:
         output: Moments of the stylized pictures.
-        style: Moments of their styles.
+        style: Moments of their styles, or of several for one picture.
         channels: Channels of each layer.
     """
     squares = (output - style).square()
