@@ -109,7 +109,7 @@ def test_style_loss_falls_with_strength(name: str, photo_and_style: tuple[torch.
             for image in images
         ]
     assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]  # a drawn style, harder than paintings
 
 
 @pytest.mark.slow
