@@ -72,7 +72,11 @@ def mobilenet_vectors(images: Images, network: MobileNetV2) -> Vectors:
     return torch.cat(parts, dim=1)
 
 
-def retrieve(queries: Vectors, candidates: Vectors, truth: Int[Tensor, " queries"]) -> Retrieval:
+def retrieve(
+    queries: Float[Tensor, "queries entries"],
+    candidates: Float[Tensor, "candidates entries"],
+    truth: Int[Tensor, " queries"],
+) -> Retrieval:
     """Rank all candidates for every query.
 
     Args:
