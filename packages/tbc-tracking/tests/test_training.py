@@ -17,7 +17,7 @@ from tbc_tracking.networks import build_network
 from tbc_tracking.tracks import Tracks
 from tbc_tracking.training import cycle_rate, follow_average, train, train_step
 from tbc_tracking.training_config import TrainingConfig
-from tbc_tracking.validation import FrameSums, compare_maps, score_frames
+from tbc_tracking.validation import FrameSums, compare_maps, count_errors, score_frames
 from tenfold_shared.errors import UserError
 from tenfold_shared.images import write_image
 from tenfold_shared.metrics import read_metrics
@@ -275,3 +275,13 @@ def test_training_on_the_gpu_learns(tmp_path):
         result = train(config, folder, frames=frames, tracks=tracks, device="cuda")
         assert result.scores is not None
         assert result.scores.count_mae < 0.8
+
+
+def test_counts_are_told_after_calibration_and_beside_a_constant():
+    frames = [
+        FrameSums(np.array([1.0, 2.0]), np.array([2.0, 3.0]), 0.0),
+        FrameSums(np.array([2.0, 1.0]), np.array([4.0, 3.0]), 0.0),
+    ]
+    errors = count_errors(frames, factors=np.array([2.0, 1.0]), constant=6.5)
+    assert errors.calibrated == pytest.approx((abs(4 - 5) + abs(5 - 7)) / 2)
+    assert errors.constant == pytest.approx((1.5 + 0.5) / 2)

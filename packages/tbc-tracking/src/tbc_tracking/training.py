@@ -27,7 +27,13 @@ from tbc_tracking.losses import DensityLosses, density_loss
 from tbc_tracking.networks import MCNN, UNet, build_network
 from tbc_tracking.tracks import Tracks
 from tbc_tracking.training_config import TrainingConfig
-from tbc_tracking.validation import DensityScores, compare_maps, score_frames
+from tbc_tracking.validation import (
+    CountErrors,
+    DensityScores,
+    compare_maps,
+    count_errors,
+    score_frames,
+)
 from tenfold_shared.devices import autocast, choose_device, compile_module, unwrap_module
 from tenfold_shared.distributed import current_world, start, stop, synchronize_batchnorm, wrap
 from tenfold_shared.errors import UserError
@@ -45,6 +51,8 @@ class TrainingResult(NamedTuple):
     """The calibrated network, also in the run folder as `NETWORK_NAME`."""
     scores: DensityScores | None
     """Errors on the validation frames before calibration, None without such frames."""
+    counts: CountErrors | None
+    """Count errors there after calibration and of a constant, None without such frames."""
 
 
 def train(
@@ -221,7 +229,7 @@ class _Training:
 
     def _finish(self) -> TrainingResult:
         """Validate, calibrate and write the finished network."""
-        network, scores = self._current(), None
+        network, scores, counts = self._current(), None, None
         calibration = Calibration(scale=self.config.calibration_scale)
         path = self.run.folder / NETWORK_NAME
         if len(self.data.validate):
@@ -230,12 +238,15 @@ class _Training:
             self.run.log(self.config.steps, split="validate", **scores._asdict())
             rows = [(sums.predicted, sums.target) for sums in frames]
             calibration = fit_calibration(self.config.calibration, rows)
+            factors = np.array([calibration.at(row) for row in range(len(frames[0].predicted))])
+            seen = float(np.mean([len(points) for points in self.data.fit.points]))
+            counts = count_errors(frames, factors=factors, constant=seen)
             facts = {**network.description.data, "validation": scores._asdict()}
             network.description = replace(network.description, data=facts)
         network.description = replace(network.description, calibration=calibration)
         if current_world().is_first:
             network.save(path)
-        return TrainingResult(network, scores)
+        return TrainingResult(network, scores, counts)
 
 
 def describe(config: TrainingConfig, data: TrainingData) -> NetworkDescription:

@@ -1,6 +1,6 @@
 """How well maps count: mean absolute error, bias and map error on annotated frames."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,15 @@ class DensityScores(NamedTuple):
     """Mean squared error of a map pixel, times 10,000."""
 
 
+class CountErrors(NamedTuple):
+    """What a count is off by on validation frames, mean absolute error in objects."""
+
+    calibrated: float
+    """Of the finished network; a little too good, since its factor was fitted on the same frames."""
+    constant: float
+    """Of always answering the mean count of the frames that were learned from: no network at all."""
+
+
 def compare_maps(
     network: DensityNetwork, frames: AnnotatedFrames, *, batch: int = 4
 ) -> Iterator[FrameSums]:
@@ -59,4 +68,21 @@ def score_frames(frames: Iterable[FrameSums]) -> DensityScores:
     counts, squares = np.array(errors).T
     return DensityScores(
         float(np.abs(counts).mean()), float(counts.mean()), float(squares.mean() * 1e4)
+    )
+
+
+def count_errors(
+    frames: Sequence[FrameSums], *, factors: NDArray[np.float64], constant: float
+) -> CountErrors:
+    """Return the errors after calibration, and of a constant.
+
+    Args:
+        frames: sums of the uncalibrated maps.
+        factors: what each row of the map is multiplied by, shape (height,).
+        constant: the count that is always answered.
+    """
+    targets = np.array([sums.target.sum() for sums in frames])
+    counts = np.array([sums.predicted @ factors for sums in frames])
+    return CountErrors(
+        float(np.abs(counts - targets).mean()), float(np.abs(constant - targets).mean())
     )

@@ -82,6 +82,11 @@ def count(config: Count) -> None:
         rows += _region(f"region {text}", tracks, corners, config.interval)
     if maps is not None:
         _add_map_means(rows, maps, [None, *regions], scale=1 / config.map_stride)
+    if lines and len(tracks) and len(tracks.ids) == len(tracks):
+        logger.warning(
+            "every track of %s has one point, so nobody crosses a line: track without --preset per-frame",
+            config.tracks,
+        )
     for text, ends in zip(config.lines, lines, strict=True):
         rows += _line(f"line {text}", tracks, ends, config.interval)
     if not told:  # neither points nor maps tell how many frames there were

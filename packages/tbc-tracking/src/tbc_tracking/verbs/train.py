@@ -62,8 +62,10 @@ def train(config: Train) -> None:
         "network": str(out / NETWORK_NAME),
         "frames": about.data.get("frames"),
         "points": about.data.get("points"),
-        "count_mae": result.scores.count_mae if result.scores else None,
-        "count_bias": result.scores.count_bias if result.scores else None,
+        "count_mae": result.counts.calibrated if result.counts else None,
+        "count_mae_of_constant": result.counts.constant if result.counts else None,
+        "uncalibrated_mae": result.scores.count_mae if result.scores else None,
+        "uncalibrated_bias": result.scores.count_bias if result.scores else None,
         "calibration": about.calibration.at(0),
     }
     if about.calibration.slope:
