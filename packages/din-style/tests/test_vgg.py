@@ -151,3 +151,14 @@ def test_layers_keep_their_order():
     layer = tiny_vgg().layers()[0]
     assert isinstance(layer, Layer)
     assert layer.name == "1_1"
+
+
+def test_a_file_that_lacks_a_convolution_is_refused(tmp_path):
+    write_tiny_vgg(tmp_path / "vgg.safetensors")
+    whole = load_file(tmp_path / "vgg.safetensors")
+    load_vgg(tmp_path / "vgg.safetensors")
+    for name in ("1_2", "3_1", "3_2", "3_3"):
+        part = {key: value for key, value in whole.items() if f"conv{name}" not in key}
+        save_file(part, tmp_path / "part.safetensors")
+        with pytest.raises(UserError, match="holds no VGG with mean activations"):
+            load_vgg(tmp_path / "part.safetensors")

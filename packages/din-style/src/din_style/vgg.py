@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
+from din_style.config import OFFLINE_STYLE_LAYERS
 from tenfold_shared.datasets import locate
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
@@ -171,6 +172,7 @@ def load_vgg(path: Path | None = None, *, data: Path | None = None, normalize: b
     tensors = _read(path)
     try:
         names = [n for n in layer_names(19) if f"conv{n}.weight" in tensors]
+        _check_order(names)
         layers = [Layer(n, tensors[f"conv{n}.weight"], tensors[f"conv{n}.bias"]) for n in names]
         layers[0] = _takes_unit_rgb(layers[0], tensors)
         for (_, before, _), (_, after, _) in itertools.pairwise(layers):
@@ -182,6 +184,17 @@ def load_vgg(path: Path | None = None, *, data: Path | None = None, normalize: b
         raise UserError(f"{path} holds no VGG with mean activations; {HINT}.") from error
     kind = "normalized" if normalize else "raw"
     return VGG(layers, description=f"{path.name}, {kind}")
+
+
+def _check_order(names: Sequence[str]) -> None:
+    """Raise KeyError if a convolution is missing on the way, or one of those that losses and styles need."""
+    places = [tuple(map(int, name.split("_"))) for name in names]
+    for (stage, number), after in itertools.pairwise([(1, 0), *places]):
+        next_stage = (stage + 1, 1) if number >= 2 else None
+        if after not in ((stage, number + 1), next_stage):
+            raise KeyError
+    if {name.removeprefix("relu") for name in OFFLINE_STYLE_LAYERS} - set(names):
+        raise KeyError
 
 
 def _read(path: Path) -> dict[str, Tensor]:
