@@ -96,7 +96,7 @@ def _attempt(parse: Callable[..., Any], *words: str) -> Any:
             raise
         return _Failure(heard.getvalue(), error)
     except SystemExit as stop:
-        if not stop.code:
+        if stop.code != 2:  # help was printed, or a signal arrived meanwhile
             raise
         return _Failure(heard.getvalue(), _refused_value(stop))
     sys.stderr.write(heard.getvalue())

@@ -172,8 +172,3 @@ def load_encoder(path: Path) -> CompactEncoder:
     checkpoint.restore(models={_NAME: encoder})
     require_finite(path, encoder)
     return encoder.eval()
-
-
-def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Conv2d:
-    """Return a 3 x 3 convolution whose padding is done by the caller."""
-    return nn.Conv2d(before, after, 3, stride=stride)
