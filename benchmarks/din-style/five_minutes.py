@@ -3,11 +3,13 @@
     TENFOLD_DATA=... OMP_NUM_THREADS=1 python benchmarks/din-style/five_minutes.py
 
 It trains with packages/din-style/configs/five-minutes.toml, which was chosen on the validation split of the training
-pictures; a training that is finished in --runs is not repeated. CPU seconds are those of all of `train`: reading
-pictures, the cache of styles, both phases, validation. The judged pictures are read once, at the end.
+pictures; a training that is finished in --runs is not repeated, one that was interrupted begins again, because its
+CPU seconds are asked for. They are those of all of `train`: reading pictures, the cache of styles, both phases,
+validation. The judged pictures are read once, at the end.
 """
 
 import argparse
+import shutil
 import time
 import tomllib
 from pathlib import Path
@@ -44,6 +46,8 @@ def trained(config: TrainingConfig, folder: Path, *, seed: int) -> float:
     """Train unless it is done already; return the CPU seconds, kept in the run folder."""
     note = folder / "cpu-seconds.txt"
     if not (folder / NETWORK_FILE).exists() or not note.exists():
+        if folder.exists():
+            shutil.rmtree(folder)
         before = time.process_time()
         train(
             config,
