@@ -1,0 +1,132 @@
+"""Weights that others wrote: safetensors, or PyTorch files read without running any code of theirs."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from torch import Tensor, nn
+
+from tenfold_shared.errors import UserError
+
+_WRAPPERS = ("module.", "_orig_mod.")
+_NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "teacher", "student")
+_SHOWN = 3
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file by name, half precision as single, without wrappers' prefixes.
+
+    Args:
+        path: safetensors, or a state dictionary that `torch.save` wrote, alone or as the entry
+            `state_dict`, `model` or the like of a dictionary.
+
+    Raises:
+        UserError: It is missing or damaged, needs unpickling of code, or holds no weights.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; check the path.") from error
+    content = _read_safetensors(path) if start[8:] == b"{" else _read_pickle(path)
+    weights = {
+        _plain(name): _single(tensor)
+        for name, tensor in content.items()
+        if isinstance(tensor, Tensor)
+    }
+    if not weights:
+        raise UserError(f"{path} holds no weights; save the network's state_dict().")
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise UserError(f"{path} holds NaN or infinity in {name}; fetch it again.")
+    return weights
+
+
+def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], *, path: Path) -> None:
+    """Put weights into a network of the same structure, which is changed only if all fit.
+
+    Raises:
+        UserError: Names or shapes differ; the first few are named.
+    """
+    wanted = module.state_dict()
+    # Counters of batch normalization are younger than many files and change no output.
+    missing = [
+        name for name in wanted if name not in weights and not name.endswith("num_batches_tracked")
+    ]
+    unknown = [name for name in weights if name not in wanted]
+    shapes = [
+        f"{name} is {tuple(weights[name].shape)}, not {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in weights and weights[name].shape != wanted[name].shape
+    ]
+    problems = [
+        f"{what} {_first(names)}"
+        for what, names in (("it lacks", missing), ("only it has", unknown), ("", shapes))
+        if names
+    ]
+    if problems:
+        raise UserError(
+            f"{path} does not fit the network: {'; '.join(problems).strip()}. Pass the constructor "
+            "and its arguments with which these weights were trained."
+        )
+    module.load_state_dict(dict(weights), strict=False)
+
+
+def _first(names: list[str]) -> str:
+    """Return the first few names and how many there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
+
+
+def _plain(name: str) -> str:
+    """Return a tensor's name without what DataParallel and torch.compile put in front."""
+    while name.startswith(_WRAPPERS):
+        name = name.split(".", 1)[1]
+    return name
+
+
+def _single(tensor: Tensor) -> Tensor:
+    """Return half precision in single precision."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file; of one of ours with one network, that network's."""
+    try:
+        tensors = parse_tensors(path.read_bytes())
+    except (SafetensorError, ValueError, KeyError, OSError) as error:
+        raise UserError(f"{path} is damaged; fetch it again.") from error
+    models = {name.split(".")[1] for name in tensors if name.startswith("model.")}
+    prefixed = all(name.startswith(("model.", "optim.", "rng.")) for name in tensors)
+    if prefixed and len(models) == 1:
+        prefix = f"model.{models.pop()}."
+        return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    return tensors
+
+
+def _read_pickle(path: Path) -> Mapping[str, Any]:
+    """Return the state dictionary in a file of `torch.save`, which may hold nothing but tensors."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} needs unpickling of code or is damaged, and is not read; save the network's "
+            "state_dict(), best with safetensors."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError,
+            AttributeError, zipfile.BadZipFile, AssertionError, ImportError, OverflowError,
+            MemoryError) as error:  # fmt: skip
+        raise UserError(f"{path} is damaged or no file of weights; fetch it again.") from error
+    for _ in range(2):
+        nested = [key for key in _NESTS if isinstance(content, Mapping) and key in content]
+        if nested and isinstance(content[nested[0]], Mapping):
+            content = content[nested[0]]
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
+        raise UserError(f"{path} holds no state dictionary; save the network's state_dict().")
+    return content
