@@ -282,3 +282,29 @@ def test_saving_does_not_disturb_the_training(saved):
         saved, models={}, generators={"torch": torch.default_generator}, package=PACKAGE
     )
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_fused_optimizers_go_on_in_channels_last(tmp_path, name):
+    def player():
+        seed_global_state(0)
+        model = nn.Conv2d(3, 5, 3).to(memory_format=torch.channels_last)
+        more = {"momentum": 0.9} if name == "SGD" else {}
+        return model, getattr(torch.optim, name)(model.parameters(), lr=0.1, fused=True, **more)
+
+    def step(model, optimizer, number):
+        optimizer.zero_grad()
+        pictures = torch.arange(600.0).reshape(2, 3, 10, 10).add(number).sin()
+        model(pictures).pow(3).mean().backward()
+        optimizer.step()
+
+    whole, optimizer = player()
+    step(whole, optimizer, 1)
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, models={"m": whole}, optimizers={"o": optimizer}, package=PACKAGE)
+    step(whole, optimizer, 2)
+    resumed, other = player()
+    checkpoint = load_checkpoint(path, package=PACKAGE)
+    checkpoint.restore(models={"m": resumed}, optimizers={"o": other})
+    step(resumed, other, 2)
+    assert torch.equal(whole.weight, resumed.weight)

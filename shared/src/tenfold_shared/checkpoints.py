@@ -106,6 +106,11 @@ class Checkpoint:
                 }
             )
         optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+        # Files hold plain tensors, but fused optimizers read moments in the layout of their weights.
+        for weight, moments in optimizer.state.items():
+            for key, value in moments.items():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    moments[key] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
     def _misfit(self, problem: str) -> NoReturn:
         """Raise the sentence for a checkpoint of another network."""
