@@ -322,6 +322,27 @@ def test_values_of_a_file_are_checked_like_flags(tmp_path, text):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps = [1, 2]", "--steps must be a whole number, got a list"),
+        ("steps = [7]", "--steps must be a whole number, got a list"),
+        ("limit = [0.5, -1]", "--limit must be a number, got a list"),
+        ('mode = ["fast", "exact"]', "--mode must be one of fast, exact, got a list"),
+        ("[network]\nwide = [true, false]", "--network.wide must be true or false, got a list"),
+        ("[solver]\ndepth = [1, 2]", "--depth must be a whole number, got a list"),
+    ],
+)
+def test_a_list_for_one_value_names_the_setting(tmp_path, text, message):
+    (tmp_path / "a.toml").write_text(text)
+    for positional in (["photos"], []):
+        result = run("train", *positional, "--config", tmp_path / "a.toml")
+        assert result == (1, "", f"toy-program: error: {tmp_path / 'a.toml'}: {message}.\n")
+    (tmp_path / "a.toml").write_text("[network]\nsizes = [3, 4, 5]")
+    assert run("train", "photos", "--config", tmp_path / "a.toml").code == 0
+    assert seen[0].network.sizes == (3, 4, 5)
+
+
 def test_tables_are_aligned_and_undefined_numbers_marked(capsys):
     rows = [
         {"name": "ours", "value": np.float32(0.123456), "count": 1000000, "path": Path("a")},

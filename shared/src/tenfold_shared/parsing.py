@@ -11,10 +11,12 @@ import io
 import os
 import re
 import sys
+import types
 import typing
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -61,6 +63,7 @@ def parse_settings(
         SystemExit: Help was asked for and printed.
     """
     flags, positionals = flags_from_file(settings, arguments)
+    _refuse_lists(settings, flags, config_file(arguments))
 
     def parse(*words: str) -> Any:
         return tyro.cli(settings, prog=program, args=words, description=text)
@@ -83,6 +86,45 @@ def parse_settings(
     if found.refused is not None:
         raise UserError(f"{sentence}.") from found.refused
     raise UsageError(f"{sentence}; see {program} --help")
+
+
+def _refuse_lists(settings: type[Any], flags: Sequence[str], file: Path | None) -> None:
+    """Refuse a list in a file for a setting of one value: its rest would be taken for positional values."""
+    kinds = dict(_kinds(settings))
+    for flag, value in pairwise(flags):
+        if flag in kinds and not value.startswith("--") and not _takes_several(kinds[flag]):
+            raise UserError(f"{file}: {flag} must be {_word(kinds[flag])}, got a list.")
+
+
+def _kinds(settings: type[Any], prefix: str = "--") -> Iterator[tuple[str, Any]]:
+    """Yield the flag and the type of every setting."""
+    hints = typing.get_type_hints(settings, include_extras=True)
+    for field in dataclasses.fields(settings):
+        markers = getattr(hints[field.name], "__metadata__", ())
+        kind = hints[field.name].__origin__ if markers else hints[field.name]
+        flag = prefix + field.name.replace("_", "-")
+        if inspect.isclass(kind) and dataclasses.is_dataclass(kind):
+            yield from _kinds(kind, prefix if is_unprefixed(markers) else f"{flag}.")
+        else:
+            yield flag, kind
+
+
+def _takes_several(kind: Any) -> bool:
+    """Tell whether a setting of this type is a tuple or another sequence."""
+    origin = typing.get_origin(kind) or kind
+    if origin in (typing.Union, types.UnionType):
+        return any(map(_takes_several, typing.get_args(kind)))
+    return inspect.isclass(origin) and issubclass(origin, Sequence) and origin is not str
+
+
+def _word(kind: Any) -> str:
+    """Say what one value of a type is."""
+    choices = [str(choice) for choice in typing.get_args(kind) if not inspect.isclass(choice)]
+    if typing.get_origin(kind) is typing.Literal:
+        return f"one of {', '.join(choices)}"
+    words = {int: "a whole number", float: "a number", Path: "a path", bool: "true or false"}
+    listed = typing.get_args(kind) or (kind,)
+    return next((words[one] for one in listed if one in words), "one value")
 
 
 def _attempt(parse: Callable[..., Any], *words: str) -> Any:
