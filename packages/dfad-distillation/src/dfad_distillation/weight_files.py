@@ -1,16 +1,19 @@
 """Weights that others wrote: safetensors, or PyTorch files read without running any code of theirs."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as parse_tensors
 from torch import Tensor, nn
 
+from dfad_distillation.model_files import PACKAGE
+from tenfold_shared.checkpoints import load_checkpoint
 from tenfold_shared.errors import UserError
 
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -34,7 +37,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             start = file.read(9)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; check the path.") from error
-    content = _read_safetensors(path) if start[8:] == b"{" else _read_pickle(path)
+    # torch.load would open safetensors as well, and fail in other ways.
+    is_safe = start[8:] == b"{" or path.suffix == ".safetensors"
+    content = _read_safetensors(path) if is_safe else _read_pickle(path)
     weights = {
         _plain(name): _single(tensor)
         for name, tensor in content.items()
@@ -97,23 +102,28 @@ def _single(tensor: Tensor) -> Tensor:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file; of one of ours with one network, that network's."""
+    """Return the tensors of a safetensors file; of one of ours, those of its only network."""
     try:
-        tensors = parse_tensors(path.read_bytes())
-    except (SafetensorError, ValueError, KeyError, OSError) as error:
+        with cast("Any", safe_open)(path, "pt") as file:
+            ours = "tenfold" in (file.metadata() or {})
+        if not ours:
+            return parse_tensors(path.read_bytes())
+    except (SafetensorError, ValueError, KeyError, OSError, RecursionError) as error:
         raise UserError(f"{path} is damaged; fetch it again.") from error
-    models = {name.split(".")[1] for name in tensors if name.startswith("model.")}
-    prefixed = all(name.startswith(("model.", "optim.", "rng.")) for name in tensors)
-    if prefixed and len(models) == 1:
-        prefix = f"model.{models.pop()}."
-        return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-    return tensors
+    models = load_checkpoint(path, package=PACKAGE).models
+    if len(models) != 1:
+        raise UserError(
+            f"{path} holds {', '.join(models)}, the state of a training; pass a finished network."
+        )
+    return next(iter(models.values()))
 
 
 def _read_pickle(path: Path) -> Mapping[str, Any]:
     """Return the state dictionary in a file of `torch.save`, which may hold nothing but tensors."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged files, which are refused anyway
+            content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} needs unpickling of code or is damaged, and is not read; save the network's "
