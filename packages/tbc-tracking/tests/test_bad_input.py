@@ -149,6 +149,23 @@ BAD_SETTINGS = [
     (["plot", "bounds", "--maps", "{maps}"], "positive --sigma"),
     (["plot", "bounds", "--sigma", "2", "--maps", "{maps}", "--length", "0"], "at least 1 frame"),
     (["plot", "bounds", "--sigma", "2", "--maps", "{maps}", "--gap", "2"], "gap must be in"),
+    (
+        ["plot", "timeline", "--tracks", "{points}", "--truth", "{points}", "--distance", "-1"],
+        "--distance must be positive, got -1.0",
+    ),
+    (
+        ["plot", "space-time", "--tracks", "{points}", "--truth", "{points}", "--distance", "-1"],
+        "--distance must be positive, got -1.0",
+    ),
+    (
+        ["plot", "tracks", "--tracks", "{points}", "--frames", "{maps}", "--tail", "-1"],
+        "--tail must not be negative, got -1",
+    ),
+    (["plot", "bounds", "--windows.stride", "99"], "--windows.stride must be in (0, 1]"),
+    (
+        ["plot", "bounds", "--sigma", "2", "--maps", "{maps}", "--time-limit", "1e-9"],
+        "error: the time limit of 1e-09 s passed before HiGHS found a bound: raise",
+    ),
     (["plot", "timeline", "--tracks", "{points}", "--truth", "{points}"], "positive --distance"),
     (["plot", "density", "--maps", "{maps}", "--out", "x.bmp"], "figures end in"),
     (["plot", "density", "--maps", "{maps}", "--frame", "-1"], "frames count from 0"),

@@ -8,6 +8,7 @@ import pytest
 from tiny_commands import refused, rows, run
 from tiny_data import HEIGHT, LENGTH, WIDTH, tiny_tracks
 
+from tbc_tracking.bound_trace import BoundTrace
 from tbc_tracking.cli import VERBS, main
 from tbc_tracking.density_network import DensityNetwork
 from tbc_tracking.formats import read_tracks, write_tracks
@@ -140,6 +141,38 @@ def test_the_preset_per_frame_counts_without_identities(tiny: Path, tmp_path: Pa
     assert alone["tracks"] == alone["points"] == 4 * LENGTH
     found = read_tracks(tmp_path / "points.csv")
     assert evaluate_points(tiny_tracks(), found, distance=1.0).recall == 1.0
+
+
+def test_without_links_only_places_and_counts_are_scored(tiny: Path):
+    command = ("evaluate", tiny / "maps.npy", "--truth", tiny / "points.csv")
+    command += ("--sigma", 2, "--distance", 2)
+    identities = {"mota", "idf1", "hota", "switches", "fragmentations", "mostly_tracked"}
+    scored = {row["name"].partition(": ")[2] for row in rows(*command)}
+    assert identities < scored
+    scored = {row["name"].partition(": ")[2] for row in rows(*command, "--preset", "per-frame")}
+    assert scored == {"recall", "precision", "motp", "count_mae", "count_bias"}
+    assert "mota" not in run(*command, "--preset", "per-frame").stdout
+
+
+def test_bounds_are_of_the_program_that_the_flags_describe(tiny: Path, tmp_path: Path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "tbc_tracking.bound_trace.trace_bounds",
+        lambda program, config, *, seed: (
+            seen.append((program, config)) or BoundTrace(*(np.ones((3, 2)) * [[1], [9], [5]]))
+        ),
+    )
+    command = ("plot", "bounds", "--maps", tiny / "maps.npy", "--sigma", 2, "--length", 4)
+    command += ("--out", tmp_path / "bounds.png")
+    run(*command)
+    run(*command, "--preset", "paper")
+    flags = ("--flow.turn", 0.5, "--solver.gap", 0.02, "--time-limit", 7)
+    stopped = run(*command, *flags).stderr
+    assert [program.windows.depth for program, _ in seen] == [1, 3, 1]
+    assert [program.turn for program, _ in seen] == [0, 0, 0.5]
+    assert [config.gap for _, config in seen] == [0.01, 0.01, 0.02]
+    assert [config.time_limit for _, config in seen] == [600, 600, 7]
+    assert "the time limit of 7 s stopped HiGHS at a gap of 0.44" in stopped
 
 
 def test_simulate_is_seeded_and_renders_given_tracks(tiny: Path, tmp_path: Path):

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 from test_tracking_program import random_solution
-from tiny_programs import best_by_force, tiny_program
+from tiny_programs import best_by_force, candidates_at, render, tiny_program
 
-from tbc_tracking.config import SolverConfig
+from tbc_tracking.config import FlowConfig, SolverConfig, WindowConfig
 from tbc_tracking.integer_program import column_values, formulate, read_solution
+from tbc_tracking.path_search import best_links
 from tbc_tracking.solution import Solution
 from tbc_tracking.solvers import solve_program
+from tbc_tracking.tracking_program import build_program
 
 
 def as_solution(program, chosen, preceding):
@@ -40,10 +42,31 @@ def test_sets_of_tracks_are_feasible_and_cost_their_objective(turn):
         assert matrix.cost @ values == pytest.approx(solution.objective, abs=1e-9)
         back = read_solution(program, matrix, values, bound=None, solver="test", gap=0.0)
         np.testing.assert_array_equal(back.chosen, solution.chosen)
-        np.testing.assert_array_equal(
-            back.preceding, np.where(solution.chosen, solution.preceding, -1)
-        )
-        assert back.objective == pytest.approx(solution.objective)
+        links = solution.preceding if turn else best_links(program, solution.chosen)
+        np.testing.assert_array_equal(back.preceding, np.where(solution.chosen, links, -1))
+        assert back.objective == pytest.approx(program.objective(solution.chosen, links))
+
+
+def test_a_mixture_of_optimal_flows_loses_no_links():
+    points = [(t, 8.0, y) for t in range(2) for y in (7.0, 9.0)]  # straight or crossed: costs alike
+    program = build_program(
+        render(points, frames=2),
+        candidates_at(points),
+        windows=WindowConfig(pixels=3, stride=0.7),
+        flow=FlowConfig(move=0.0, reach=3.0, gap_frames=0, density=0.0),
+    )
+    matrix, chosen = formulate(program), np.ones(4, bool)
+    mixtures = [
+        column_values(program, matrix, as_solution(program, chosen, np.array([-1, -1, *links])))
+        for links in ([0, 1], [1, 0])
+    ]
+    values = np.mean(mixtures, axis=0)
+    rows = matrix.matrix @ values
+    assert (rows <= matrix.upper + 1e-9).all(), "test invalid: halves are no flow"
+    assert (values[4 : 4 + len(program.graph)] == 0.5).all()
+    back = read_solution(program, matrix, values, bound=None, solver="test", gap=0.0)
+    assert sorted(back.preceding[2:]) == [0, 1]
+    assert back.objective == pytest.approx(matrix.cost @ values)
 
 
 def test_what_is_no_set_of_tracks_is_infeasible():

@@ -12,6 +12,7 @@ from test_path_kernels import (
 )
 from tiny_programs import candidates_at, render, tiny_program
 
+from tbc_tracking import path_moves
 from tbc_tracking.config import FlowConfig, WindowConfig
 from tbc_tracking.path_moves import exchange_tails, reroute, search
 from tbc_tracking.tracking_program import build_program
@@ -54,8 +55,7 @@ def test_rerouting_pays_or_leaves_everything_as_it_was(name, shaken):
     random = np.random.default_rng(1)
     paid = kept = 0
     for program, problem, state in random_states(name):
-        starts, nodes = program.candidates.starts, len(state.used)
-        plain = np.zeros(nodes)
+        nodes = len(state.used)
         for _ in range(10):
             used, preceding = tracks_in(state)
             firsts = random.permutation(np.flatnonzero(used & (preceding < 0)))
@@ -63,11 +63,8 @@ def test_rerouting_pays_or_leaves_everything_as_it_was(name, shaken):
                 break
             second = firsts[1] if len(firsts) > 1 and random.random() < 0.5 else -1
             before = objective_in(program, state)
-            jitter = random.normal(0, 0.3, nodes) if shaken else plain
-            memory = np.empty(2 * nodes + 4, np.int64)
-            change = reroute(
-                problem, state, firsts[0], second, starts, jitter, shaken, plain, memory, -1e-9
-            )
+            state.jitter[:] = random.normal(0, 0.3, nodes) if shaken else 0.0
+            change = reroute(problem, state, firsts[0], second, shaken, -1e-9)
             assert change <= 0
             assert objective_in(program, state) - before == pytest.approx(change, abs=1e-8)
             assert_consistent(program, state)
@@ -88,12 +85,47 @@ def test_the_search_knows_its_objective(name, heat):
         nodes = len(program.candidates)
         nothing = np.zeros(nodes, bool)
         problem, state = state_of(program, nothing, np.full(nodes, -1))
-        change = search(problem, state, program.candidates.starts, 100, 3, heat, seed)
+        change = search(problem, state, 100, 3, heat, seed)
         assert program.empty_cost() + change == pytest.approx(
             objective_in(program, state), abs=1e-7
         )
         assert change < -1
         assert_consistent(program, state)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_annealing_ends_in_the_best_tracks_it_met(name, monkeypatch):
+    monkeypatch.setattr(
+        path_moves, "COOLING", 1e9
+    )  # hot to the end, so that it leaves the best again
+    monkeypatch.setattr(path_moves, "_try_anywhere", path_moves._try_anywhere.py_func)
+    left_the_best = 0
+    for program, problem, state in random_states(name, number=12, limit=30):
+        before, met = objective_in(program, state), []
+
+        def watched(*arguments, state=state, program=program, met=met):
+            change = reroute(*arguments)
+            met.append(program.objective(*tracks_in(state)))
+            return change
+
+        monkeypatch.setattr(path_moves, "reroute", watched)
+        np.random.seed(0)  # noqa: TID251 - what numba calls when it does not compile
+        change = path_moves.anneal.py_func(problem, state, 40, 0.6)
+        assert change <= min(before, *met) - before + 1e-8
+        assert objective_in(program, state) - before == pytest.approx(change, abs=1e-8)
+        assert_consistent(program, state)
+        left_the_best += min(met) < min(before, met[-1]) - 1e-6
+    assert left_the_best
+
+
+def test_annealing_tidies_after_trials_that_found_nothing_to_try(monkeypatch):
+    program = tiny_program(0, objects=2, frames=4)
+    problem, state = state_of(program, *[np.full(len(program.candidates), v) for v in (False, -1)])
+    tidied = []
+    monkeypatch.setattr(path_moves, "_try_anywhere", lambda *_: 0.0)
+    monkeypatch.setattr(path_moves, "_tidy", lambda *_: tidied.append(1) or 0.0)
+    assert path_moves.anneal.py_func(problem, state, 2 * path_moves.TIDY_EVERY, 0.6) == 0.0
+    assert len(tidied) == 3
 
 
 @pytest.mark.parametrize("division", [0.1, 2.0])
@@ -110,7 +142,7 @@ def test_a_cell_that_divides_is_one_family_where_that_is_cheaper_than_an_entry(d
     )
     nodes = len(points)
     problem, state = state_of(program, np.zeros(nodes, bool), np.full(nodes, -1))
-    change = search(problem, state, program.candidates.starts, 50, 3, 0.6, 0)
+    change = search(problem, state, 50, 3, 0.6, 0)
     assert state.used.all()
     assert program.empty_cost() + change == pytest.approx(objective_in(program, state), abs=1e-7)
     daughters = np.flatnonzero(state.parent >= 0)

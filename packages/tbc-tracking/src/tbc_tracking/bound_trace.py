@@ -24,6 +24,12 @@ class BoundTrace(NamedTuple):
     bound: NDArray[np.float64]
     """Proven lower bound of the objective."""
 
+    @property
+    def gap(self) -> float:
+        """Relative gap at the end."""
+        objective = float(self.objective[-1])
+        return (objective - float(self.bound[-1])) / max(abs(objective), 1e-9)
+
 
 def trace_bounds(program: TrackingProgram, config: SolverConfig, *, seed: int = 0) -> BoundTrace:
     """Solve a program with HiGHS, started from the path search, and return how its bounds moved.
@@ -59,7 +65,8 @@ def trace_bounds(program: TrackingProgram, config: SolverConfig, *, seed: int = 
     found = solve_with_highs(program, config, start, watch=listen)
     if found is None or found.bound is None or not math.isfinite(found.bound):
         raise ValueError(
-            f"no bound was found within {config.time_limit:g} s: raise the time limit or take fewer frames"
+            f"the time limit of {config.time_limit:g} s passed before HiGHS found a bound: "
+            "raise the time limit or take fewer frames"
         )
     moments.append((solvers[-1].getRunTime(), found.objective, found.bound))
     seconds, objective, bound = np.array(moments).T

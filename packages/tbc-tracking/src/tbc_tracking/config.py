@@ -9,6 +9,8 @@ LONGEST_STITCH = 10_000
 """Most frames that stitching may close, or a velocity be averaged over."""
 MOST_PASSES = 1000
 """Most repetitions of anything that is repeated."""
+NO_REACH = 1e-3
+"""Distances in sigma below this reach no other candidate."""
 INFINITE = 1e6
 """Distances in sigma from here on reach farther than any picture."""
 MOST_TRIALS = 10_000.0
@@ -293,6 +295,12 @@ class TrackConfig:
             self.windows.depth == 1 or self.block_frames >= self.windows.depth,
             f"blocks of {self.block_frames} frames hold no window of depth {self.windows.depth}: raise block_frames",
         )
+
+    @property
+    def makes_links(self) -> bool:
+        """Whether anything that moves is linked; if not, each point is a track of its own."""
+        links = self.links
+        return self.flow.reach >= NO_REACH or links.relink_passes > 0 or links.stitch_frames >= 2
 
 
 def paper_preset() -> TrackConfig:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
 from tbc_tracking.count_terms import CountTerms, count_terms
+from tbc_tracking.path_search import best_links
 from tbc_tracking.solution import Solution
 from tbc_tracking.tracking_program import TrackingProgram
 
@@ -188,7 +189,12 @@ def read_solution(
     solver: str,
     gap: float,
 ) -> Solution:
-    """Turn column values into a solution; flows are rounded, the objective is computed anew.
+    """Turn column values into a solution; the objective is computed anew.
+
+    Only x has to be whole: among optimal flows there is a whole one, but a solver may hand over a mixture of
+    several, in which no edge carries more than a half. So without turns and divisions the links are found anew,
+    by the assignment that is exact for given x. With turns the edges are declared integral; with divisions
+    flows are rounded.
 
     Args:
         program: the instance.
@@ -200,15 +206,11 @@ def read_solution(
     """
     nodes, graph = matrix.candidates, program.graph
     chosen = values[:nodes] > 0.5
-    edge_on = (
-        (values[nodes : nodes + len(graph)] > 0.5) & chosen[graph.source] & chosen[graph.target]
-    )
-    source, target = graph.source[edge_on], graph.target[edge_on]
-    preceding, parent = np.full(nodes, -1, np.int64), np.full(nodes, -1, np.int64)
-    first = np.zeros(len(source), np.bool_)
-    first[np.unique(source, return_index=True)[1]] = True
-    preceding[target[first]] = source[first]
-    parent[target[~first]] = source[~first]
+    if program.turn == 0 and not matrix.dividing:
+        preceding, parent = best_links(program, chosen), np.full(nodes, -1, np.int64)
+    else:
+        edge_on = values[nodes : nodes + len(graph)] > 0.5
+        preceding, parent = _read_links(program, chosen, edge_on)
     objective = program.objective(chosen, preceding, parent)
     if bound is not None and not np.isfinite(bound):
         bound = None
@@ -224,3 +226,18 @@ def read_solution(
         solver=solver,
         proven=proven,
     )
+
+
+def _read_links(
+    program: TrackingProgram, chosen: NDArray[np.bool_], edge_on: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return preceding and parent of each candidate: a second edge out of one leads to a daughter."""
+    graph = program.graph
+    edge_on = edge_on & chosen[graph.source] & chosen[graph.target]
+    source, target = graph.source[edge_on], graph.target[edge_on]
+    preceding, parent = (np.full(len(chosen), -1, np.int64) for _ in range(2))
+    first = np.zeros(len(source), np.bool_)
+    first[np.unique(source, return_index=True)[1]] = True
+    preceding[target[first]] = source[first]
+    parent[target[~first]] = source[~first]
+    return preceding, parent

@@ -19,6 +19,8 @@ class Problem(NamedTuple):
     """The program as flat arrays; nodes are sorted by frame, incoming edges by target."""
 
     frame: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    """First node of each frame, and the number of nodes."""
     x: NDArray[np.float64]
     """Column in sigma of the node, so that turns are measured in sigma."""
     y: NDArray[np.float64]
@@ -56,6 +58,12 @@ class State(NamedTuple):
     """Scratch of the shortest path: best cost up to each node, or up to each edge with turns."""
     back: NDArray[np.int64]
     start: NDArray[np.float64]
+    memory: NDArray[np.int64]
+    """Scratch of rerouting: the nodes of the tracks that were taken away."""
+    plain: NDArray[np.float64]
+    """No jitter at all: zeros."""
+    jitter: NDArray[np.float64]
+    """What is added to the cost of each node while a track is shaken; zeros between."""
 
 
 @njit(cache=True, nogil=True)

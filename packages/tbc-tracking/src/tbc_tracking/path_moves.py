@@ -69,13 +69,14 @@ def _restore(problem, state, memory, filled):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def _range(problem, starts, memory, filled):  # pragma: no cover - compiled
+def _range(problem, memory, filled):  # pragma: no cover - compiled
     """Return the nodes among which remembered tracks may be laid anew."""
     low, high = problem.frame[memory[0]], 0
     for k in range(filled):
         if memory[k] != NONE:
             low = min(low, problem.frame[memory[k]])
             high = max(high, problem.frame[memory[k]])
+    starts = problem.starts
     return starts[max(0, low - MARGIN_FRAMES)], starts[
         min(len(starts) - 1, high + 1 + MARGIN_FRAMES)
     ]
@@ -92,31 +93,30 @@ def _lay_best(problem, state, low, high, jitter, firsts, number):  # pragma: no 
 
 
 @njit(cache=True, nogil=True)
-def reroute(
-    problem, state, first, second, starts, jitter, shaken, plain, memory, limit
-):  # pragma: no cover - compiled
+def reroute(problem, state, first, second, shaken, limit):  # pragma: no cover - compiled
     """Take one or two tracks away and add the best ones again; keep it only when the change is below `limit`.
 
-    With `shaken` the first new track follows the changed node costs of `jitter`, the others react to it, and
+    With `shaken` the first new track follows node costs changed by `state.jitter`, the others react to it, and
     then it is laid anew by the true costs. Returns the change, 0 when everything was put back.
     """
+    memory = state.memory
     filled = _remember(state, first, memory, 0)
     change = take_path(problem, state, first)
     if second != NONE:
         filled = _remember(state, second, memory, filled)
         change += take_path(problem, state, second)
-    low, high = _range(problem, starts, memory, filled)
+    low, high = _range(problem, memory, filled)
     firsts = np.empty(RECONSIDERED, np.int64)
     number = 0
     if shaken:
-        difference, number = _lay_best(problem, state, low, high, jitter, firsts, 0)
+        difference, number = _lay_best(problem, state, low, high, state.jitter, firsts, 0)
         change += difference
         if number:
-            difference, number = _lay_best(problem, state, low, high, plain, firsts, number)
+            difference, number = _lay_best(problem, state, low, high, state.plain, firsts, number)
             change += difference + take_path(problem, state, firsts[0])
             firsts[0] = firsts[number - 1]
             number -= 1
-    difference, more = add_paths(problem, state, low, high, plain, firsts[number:])
+    difference, more = add_paths(problem, state, low, high, state.plain, firsts[number:])
     change += difference
     if change < limit:
         return change
@@ -198,23 +198,23 @@ def _track_near(problem, state, node, other_than):  # pragma: no cover - compile
 
 
 @njit(cache=True, nogil=True)
-def _shake(problem, node, starts, jitter, amount):  # pragma: no cover - compiled
+def _shake(problem, state, node, amount):  # pragma: no cover - compiled
     """Write noise of the size `amount` to (or erase it from) the nodes of a few frames around `node`."""
     reach = 1 + np.random.randint(0, SHAKEN_FRAMES) if amount > 0 else SHAKEN_FRAMES
-    low = starts[max(0, problem.frame[node] - reach)]
-    high = starts[min(len(starts) - 1, problem.frame[node] + 1 + reach)]
+    low = problem.starts[max(0, problem.frame[node] - reach)]
+    high = problem.starts[min(len(problem.starts) - 1, problem.frame[node] + 1 + reach)]
     for v in range(low, high):
-        jitter[v] = amount * (2 * np.random.random() - 1) if amount > 0 else 0.0
+        state.jitter[v] = amount * (2 * np.random.random() - 1) if amount > 0 else 0.0
 
 
 @njit(cache=True, nogil=True)
-def _tidy(problem, state, plain):  # pragma: no cover - compiled
+def _tidy(problem, state):  # pragma: no cover - compiled
     """Exchange tails, cut tracks where they explain nothing, join them where that pays; return the change."""
     total = exchange_tails(problem, state)
     for node in range(len(problem.frame)):
         if state.used[node] and state.preceding[node] == NONE:
             total += cut_track(problem, state, node, LONGEST_CUT)
-    return total + extend_tracks(problem, state, plain, JOINING)
+    return total + extend_tracks(problem, state, state.plain, JOINING)
 
 
 @njit(cache=True, nogil=True)
@@ -243,6 +243,14 @@ def open_anchors(problem, state):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
+def _keep(state, used, following, preceding):  # pragma: no cover - compiled
+    """Write the tracks of this state to arrays, for `_return_to`."""
+    for node in range(len(used)):
+        used[node] = state.used[node]
+        following[node], preceding[node] = state.following[node], state.preceding[node]
+
+
+@njit(cache=True, nogil=True)
 def _return_to(problem, state, used, following, preceding):  # pragma: no cover - compiled
     """Put back the tracks of an earlier state."""
     for node in range(len(used)):
@@ -252,62 +260,68 @@ def _return_to(problem, state, used, following, preceding):  # pragma: no cover 
 
 
 @njit(cache=True, nogil=True)
-def _sweep(problem, state, starts, rounds, plain, memory):  # pragma: no cover - compiled
+def _sweep(problem, state, rounds):  # pragma: no cover - compiled
     """Reroute every single track and tidy, until nothing improves; return the change."""
     total = 0.0
     for _ in range(rounds):
         before = total
-        for node in range(len(plain)):
+        for node in range(len(problem.frame)):
             if state.used[node] and state.preceding[node] == NONE:
-                total += reroute(
-                    problem, state, node, NONE, starts, plain, False, plain, memory, -TOLERANCE
-                )
-        total += _tidy(problem, state, plain)
+                total += reroute(problem, state, node, NONE, False, -TOLERANCE)
+        total += _tidy(problem, state)
         if total > before - TOLERANCE:
             break
     return total
 
 
 @njit(cache=True, nogil=True)
-def _anneal(problem, state, starts, trials, heat, plain, memory):  # pragma: no cover - compiled
-    """Reroute random neighbors; return the change, never above 0.
+def _try_anywhere(problem, state, temperature):  # pragma: no cover - compiled
+    """Reroute one or two tracks near a random node; return the change, 0 where nothing was to be tried."""
+    node = np.random.randint(0, len(problem.frame))
+    first = _track_near(problem, state, node, NONE)
+    if first == NONE or (not state.used[node] and state.marginal[node] > HOPELESS):
+        return 0.0
+    second = _track_near(problem, state, node, first) if np.random.random() < 0.7 else NONE
+    limit = max(0.0, -temperature * np.log(1 - np.random.random())) - TOLERANCE
+    _shake(problem, state, node, np.random.random())
+    change = reroute(problem, state, first, second, True, limit)
+    _shake(problem, state, node, 0.0)
+    return change
+
+
+@njit(cache=True, nogil=True)
+def anneal(problem, state, trials, heat):  # pragma: no cover - compiled
+    """Reroute random neighbors and end in the best tracks met; return the change, never above 0.
 
     A change for the worse is kept with the probability exp(-change / temperature) (Metropolis), and the
     temperature falls from `heat` to 0 over the first trials.
     """
     used, following, preceding = state.used.copy(), state.following.copy(), state.preceding.copy()
-    jitter, total = np.zeros(len(plain)), 0.0
+    total, best = 0.0, 0.0
     for trial in range(trials):
-        node = np.random.randint(0, len(plain))
-        first = _track_near(problem, state, node, NONE)
-        if first == NONE or (not state.used[node] and state.marginal[node] > HOPELESS):
-            continue
-        second = _track_near(problem, state, node, first) if np.random.random() < 0.7 else NONE
-        temperature = heat * max(0.0, 1 - trial / (COOLING * trials))
-        limit = max(0.0, -temperature * np.log(1 - np.random.random())) - TOLERANCE
-        _shake(problem, node, starts, jitter, np.random.random())
-        total += reroute(problem, state, first, second, starts, jitter, True, plain, memory, limit)
-        _shake(problem, node, starts, jitter, 0.0)
+        total += _try_anywhere(problem, state, heat * max(0.0, 1 - trial / (COOLING * trials)))
         if trial % TIDY_EVERY == TIDY_EVERY - 1:
-            total += _tidy(problem, state, plain)
-    total += _tidy(problem, state, plain)
-    if total > 0:
+            total += _tidy(problem, state)
+        if total < best - TOLERANCE:
+            best = total
+            _keep(state, used, following, preceding)
+    total += _tidy(problem, state)
+    if total > best:
         _return_to(problem, state, used, following, preceding)
-        return 0.0
+        return best
     return total
 
 
 @njit(cache=True, nogil=True)
-def search(problem, state, starts, trials, rounds, heat, seed):  # pragma: no cover - compiled
+def search(problem, state, trials, rounds, heat, seed):  # pragma: no cover - compiled
     """Add paths, reroute single tracks until none improves, then random neighbors; return the change."""
     np.random.seed(seed)  # noqa: TID251 - numba's own generator, apart from numpy's
     nodes = len(problem.frame)
-    plain, memory = np.zeros(nodes), np.empty(2 * nodes + 4, np.int64)
-    total, _ = add_paths(problem, state, 0, nodes, plain, np.empty(nodes, np.int64))
+    total, _ = add_paths(problem, state, 0, nodes, state.plain, np.empty(nodes, np.int64))
     open_anchors(problem, state)
     total += exchange_tails(problem, state)
-    total += _sweep(problem, state, starts, rounds, plain, memory)
-    total += _anneal(problem, state, starts, trials, heat, plain, memory)
+    total += _sweep(problem, state, rounds)
+    total += anneal(problem, state, trials, heat)
     if problem.division < np.inf:
-        total += divide_tracks(problem, state, plain)
+        total += divide_tracks(problem, state, state.plain)
     return total

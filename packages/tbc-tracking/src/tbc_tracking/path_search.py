@@ -37,7 +37,7 @@ def search_paths(program: TrackingProgram, config: SearchConfig, *, seed: int = 
         update_marginal(problem, state, node)
     if nodes:
         trials = int(config.trials * nodes)
-        search(problem, state, program.candidates.starts, trials, config.rounds, config.heat, seed)
+        search(problem, state, trials, config.rounds, config.heat, seed)
     preceding = np.where(state.used, state.preceding, -1)
     if program.turn == 0 and program.division is None:
         preceding = best_links(program, state.used)
@@ -78,6 +78,7 @@ def _flatten(program: TrackingProgram) -> Problem:
     weights, graph = program.windows.weights, program.graph
     return Problem(
         frame=program.candidates.frame,
+        starts=program.candidates.starts,
         x=np.ascontiguousarray(points[:, 0]),
         y=np.ascontiguousarray(points[:, 1]),
         node_cost=program.node_cost,
@@ -110,4 +111,7 @@ def _empty_state(program: TrackingProgram) -> State:
         best=np.full(max(nodes, edges), np.inf),
         back=np.full(max(nodes, edges), -1, np.int64),
         start=np.full(nodes, np.inf),
+        memory=np.empty(2 * nodes + 4, np.int64),
+        plain=np.zeros(nodes),
+        jitter=np.zeros(nodes),
     )

@@ -25,6 +25,8 @@ SHOWN = (
     "mostly_tracked", "mostly_lost", "motp", "count_mae", "count_bias", "division_f1",
 )  # fmt: skip
 """Columns of the table."""
+PLACES = ("recall", "precision", "motp", "count_mae", "count_bias")
+"""Columns of the table where no links are made: identities would be those of single points."""
 UNITS = {"motp": "map pixels", "count_mae": "objects", "count_bias": "objects"}
 VALIDATION_SHARE = 5
 """Without blocks, the first of so many parts of the video chooses the settings."""
@@ -67,6 +69,7 @@ def evaluate(config: Evaluate) -> None:
 
     The baselines choose their settings on --validate; all methods are scored on --test, the method with
     the settings given here. With --json, each figure is one line, its reference the best baseline's.
+    Where the settings make no links (preset `per-frame`), only places and counts are scored.
     """
     from tbc_tracking.evaluation import evaluate_methods
 
@@ -87,7 +90,8 @@ def evaluate(config: Evaluate) -> None:
             config=config.settings,
             seed=config.seed,
         )
-    emit(_figures(results) if config.json else _table(results), json=config.json)
+    shown = SHOWN if config.settings.makes_links else PLACES
+    emit(_figures(results, shown) if config.json else _table(results, shown), json=config.json)
 
 
 def _open(config: Evaluate) -> "tuple[MapSource, Tracks]":
@@ -144,25 +148,25 @@ def _cut(source: MapSource, truth: "Tracks", blocks: Sequence[FrameRange]) -> "l
     return cut
 
 
-def _table(results: "Sequence[Evaluation]") -> list[dict[str, Any]]:
+def _table(results: "Sequence[Evaluation]", shown: Sequence[str]) -> list[dict[str, Any]]:
     """Return one row for each method."""
     return [
         {
             "method": result.method,
-            **{name: result.figures[name] for name in SHOWN if name in result.figures},
+            **{name: result.figures[name] for name in shown if name in result.figures},
             "cpu_seconds": result.cpu_seconds,
         }
         for result in results
     ]
 
 
-def _figures(results: "Sequence[Evaluation]") -> list[dict[str, Any]]:
+def _figures(results: "Sequence[Evaluation]", shown: Sequence[str]) -> list[dict[str, Any]]:
     """Return one row for each figure, the method's beside that of the baseline with the best MOTA."""
     scored = [result for result in results[1:] if "mota" in result.figures]
     best = max(scored, key=lambda result: result.figures["mota"])
     rows = []
     for result in results:
-        for name in (name for name in SHOWN if name in result.figures):
+        for name in (name for name in shown if name in result.figures):
             value, reference = result.figures[name], best.figures.get(name)
             rows.append(
                 {

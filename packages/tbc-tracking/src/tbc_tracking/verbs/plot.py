@@ -1,11 +1,14 @@
 """`plot`: pictures of maps, tracks, counts and programs."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from tbc_tracking.config import TrackConfig
+from tbc_tracking.verbs.presets import Preset, preset_settings
 from tbc_tracking.verbs.refusals import blamed_on, refuses
 from tbc_tracking.verbs.render import open_pictures, pick_frame
 from tbc_tracking.verbs.tables import read_numbers
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from tbc_tracking.object_size import ObjectSize
     from tbc_tracking.tracks import Tracks
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal[
     "density", "tracks", "space-time", "counts", "residuals", "blocks", "bounds", "timeline"
@@ -55,11 +60,11 @@ class Plot(Options):
     length: int = 20
     """Frames of the program whose bounds are shown."""
 
-    time_limit: float = 60.0
-    """Seconds that HiGHS may take for bounds."""
+    time_limit: float | None = None
+    """Seconds that HiGHS may take for bounds; short for --solver.time-limit."""
 
-    gap: float = 0.001
-    """Relative gap at which HiGHS stops, for bounds."""
+    gap: float | None = None
+    """Relative gap at which HiGHS stops, for bounds; short for --solver.gap."""
 
     tail: int = 15
     """Frames back that paths are shown."""
@@ -75,6 +80,21 @@ class Plot(Options):
 
     distance: float | None = None
     """Largest distance of a match in pixels, for the timeline and for colors of space-time."""
+
+    preset: Preset = "default"
+    """What the settings of the program start from, for bounds; as in `track`."""
+
+    settings: Annotated[TrackConfig, tyro.conf.arg(name="")] = field(
+        default_factory=preset_settings
+    )
+    """All settings of the program, for bounds; as in `track`."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.tail < 0:
+            raise ValueError(f"tail must not be negative, got {self.tail}")
+        if self.distance is not None and not 0 < self.distance < float("inf"):
+            raise ValueError(f"distance must be positive, got {self.distance}")
 
 
 @refuses
@@ -178,13 +198,13 @@ def _bounds(config: Plot) -> "Figure":
     """Draw bound and best solution of the program of some frames over the time of HiGHS."""
     from tbc_tracking.bound_trace import trace_bounds
     from tbc_tracking.candidates import find_candidates
-    from tbc_tracking.config import SolverConfig, TrackConfig
     from tbc_tracking.density_maps import open_density
     from tbc_tracking.figures import bound_trace_picture
     from tbc_tracking.tracking_program import build_program
 
-    path, size, settings = _needed(config, "maps"), _size(config), TrackConfig()
-    solver = SolverConfig(gap=config.gap, time_limit=config.time_limit)
+    path, size, settings = _needed(config, "maps"), _size(config), config.settings
+    short = {"gap": config.gap, "time_limit": config.time_limit}
+    solver = replace(settings.solver, **{k: v for k, v in short.items() if v is not None})
     if config.length < 1:
         raise ValueError(f"length must be at least 1 frame, got {config.length}")
     maps = open_density(path)
@@ -194,7 +214,14 @@ def _bounds(config: Plot) -> "Figure":
     with blamed_on(path):
         candidates = find_candidates(part, size=size, config=settings.candidates)
         program = build_program(part, candidates, windows=settings.windows, flow=settings.flow)
-        return bound_trace_picture(trace_bounds(program, solver, seed=config.seed))
+    trace = trace_bounds(program, solver, seed=config.seed)
+    if trace.gap > solver.gap + 1e-6:
+        logger.warning(
+            "the time limit of %g s stopped HiGHS at a gap of %.2g; a larger --time-limit goes on",
+            solver.time_limit,
+            trace.gap,
+        )
+    return bound_trace_picture(trace)
 
 
 def _tracks(config: Plot) -> "Figure":
@@ -261,8 +288,8 @@ def _timeline(config: Plot) -> "Figure":
     """Draw when each true object was found, and under which identity."""
     from tbc_tracking.figures import timeline_picture
 
-    if config.distance is None or not 0 < config.distance < float("inf"):
-        raise ValueError(f"a timeline needs a positive --distance, got {config.distance}")
+    if config.distance is None:
+        raise ValueError("a timeline needs a positive --distance, got none")
     truth, tracks = (
         _read(_needed(config, "truth"), config),
         _read(_needed(config, "tracks"), config),
