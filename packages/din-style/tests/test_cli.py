@@ -224,7 +224,7 @@ def test_import_weights(place: Path, tmp_path: Path):
         (["--style-size", "20"], "style"),
         (["--quality", "0"], "quality"),
         (["--memory-limit", "-1"], "memory"),
-        (["--memory-limit", "0.0001"], "--size"),
+        (["--memory-limit", "0.0001"], "raise --memory-limit"),
         (["--out", "a.xyz"], "a.xyz"),
         (["--mask", "{place}/painting.png", "{place}/mask.png"], "one value per style"),
         (["--stroke-map", "{place}/none.png"], "none.png"),
@@ -285,3 +285,73 @@ def test_plot_of_a_table(place: Path, tmp_path: Path):
     refused(
         call(place, "plot", "mixing", "--style", place / "photo.png", "--out", out), "two styles"
     )
+
+
+def test_nothing_that_is_read_is_overwritten(place: Path, tmp_path: Path):
+    (tmp_path / "frames").mkdir()
+    for source, name in (("photo.png", "photo.png"), ("film.avi", "film.mp4")):
+        (tmp_path / name).write_bytes((place / source).read_bytes())
+    for number in range(2):
+        (tmp_path / f"frames/{number}.png").write_bytes((place / "photo.png").read_bytes())
+    photo, film, frames = (tmp_path / name for name in ("photo.png", "film.mp4", "frames"))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    style = ["--style", place / "painting.png"]
+    for words in (
+        ["stylize", photo, *style, "--out", tmp_path / "frames/../photo.png"],
+        ["stylize", place / "photo.png", "--style", photo, "--out", photo],
+        ["stylize", place / "photo.png", *style, "--mask", photo, "--out", photo],
+        ["grid", photo, *style, "--out", photo],
+        ["video", film, *style, "--out", film],
+        ["video", frames, *style, "--out", frames],
+    ):
+        refused(call(place, *words), "is read by this command")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_masks_and_maps_go_with_the_size(place: Path, tmp_path: Path):
+    Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "black.png")
+    base = ["stylize", place / "photo.png", "--style", place / "painting.png", "--size", "40"]
+    for name, words in {
+        "mask": ["--mask", place / "mask.png"],
+        "map": ["--stroke-map", tmp_path / "black.png", "--stroke", "2"],
+        "plain": [],
+    }.items():
+        done = call(place, *base, *words, "--out", tmp_path / f"{name}.png")
+        assert done.code == 0, done.stderr
+    plain, mask, black = (
+        read_picture(tmp_path / f"{name}.png").pixels for name in ("plain", "mask", "map")
+    )
+    assert np.abs(mask - plain)[..., -5:].max() > 0.05
+    np.testing.assert_allclose(black, plain, atol=2 / 255)  # a stroke of 1 everywhere
+
+
+def test_places_where_no_video_can_be_written(place: Path, tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    film = [place / "film.avi", "--style", place / "painting.png"]
+    refused(call(place, "video", *film, "--out", tmp_path / "file/a.mp4"), "is no folder")
+
+
+def test_one_style_is_one_file(place: Path, tmp_path: Path):
+    refused(call(place, "bake", place / "styles", "--out", tmp_path / "a.pt2"), "one style")
+    refused(call(place, "encode", place / "painting.png", "--out", tmp_path / "a.bin"), "ends in")
+    sizes = ["--size", "100000000"]
+    photo = [place / "photo.png", "--style", place / "painting.png", "--out", tmp_path / "a.png"]
+    refused(call(place, "stylize", *photo, *sizes), "megapixels")
+    refused(call(place, "grid", *photo, *sizes), "megapixels")
+
+
+@pytest.mark.parametrize("name", ["fast", "mobile", "encoder"])
+def test_info_knows_what_is_shipped(name: str):
+    described = run_command(main, ["info", name])
+    assert described.code == 0, described.stderr
+    assert "parameters" in described.stdout
+
+
+def test_shipped_weights_go_on_with_the_encoder_that_they_read(tmp_path: Path):
+    from din_style.verbs.train import Train, training_settings
+
+    settings = training_settings(Train(contents=tmp_path, styles=tmp_path, from_shipped="fast"))
+    assert settings.encoder is not None
+    assert settings.encoder.name == "encoder.safetensors"
+    fresh = training_settings(Train(contents=tmp_path, styles=tmp_path, preset="fast"))
+    assert fresh.encoder is None

@@ -249,10 +249,35 @@ def test_settings_out_of_range_are_refused(
 
 
 def test_too_large_pictures_are_refused_with_a_size_that_fits(content: Tensor):
+    code = tiny_transfer().encode(content)
     transfer = tiny_transfer(memory_limit_gib=0.294)
     with pytest.raises(UserError, match=r"--size \d+"):
-        transfer.stylize(noise("c", 400, 500), content)
-    transfer.stylize(content, content)
+        transfer.stylize(noise("c", 400, 500), code)
+    transfer.stylize(content, code)
+
+
+def test_styles_that_scaling_makes_too_large_are_refused(transfer: StyleTransfer, content: Tensor):
+    with pytest.raises(UserError, match=r"use --style-size \d+"):
+        transfer.stylize(content, noise("s"), style_size=100_000)
+    with pytest.raises(UserError, match="A style of 21333.. x 256"):
+        transfer.encode(torch.zeros(3, 36, 300_000))  # two million pixels long at 256
+    transfer.encode(torch.zeros(3, 36, 360))
+
+
+def test_a_limit_below_everything_names_no_size():
+    transfer = tiny_transfer(memory_limit_gib=0.01)
+    with pytest.raises(UserError, match="raise --memory-limit") as refused:
+        transfer.stylize(noise("c"), noise("s"))
+    assert "--style-size" not in str(refused.value)
+
+
+def test_masks_count_in_the_memory(content: Tensor):
+    code = tiny_transfer().encode(content)
+    picture, masks = torch.zeros(3, 200, 250), torch.ones(9, 200, 250)
+    transfer = tiny_transfer(memory_limit_gib=0.2965)
+    transfer.stylize(picture, code)
+    with pytest.raises(UserError, match="memory-limit"):
+        transfer.stylize(picture, [code] * 9, masks=masks)
 
 
 def test_a_missing_file_is_one_sentence(transfer: StyleTransfer, content: Tensor, tmp_path: Path):

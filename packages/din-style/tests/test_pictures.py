@@ -9,6 +9,7 @@ from PIL import Image, ImageCms
 from din_style.pictures import (
     Picture,
     list_pictures,
+    read_map,
     read_mask,
     read_picture,
     resize,
@@ -150,6 +151,31 @@ def test_masks(image: Image.Image, tmp_path: Path):
         read_mask(tmp_path / "empty.png", SHAPE)
     with pytest.raises(UserError, match="make them alike"):
         read_mask(tmp_path / "mask.png", SHAPE[::-1])
+
+
+def test_masks_are_scaled_with_their_picture(image: Image.Image, tmp_path: Path):
+    half = np.zeros(SHAPE, np.uint8)
+    half[:, : SHAPE[1] // 2] = 255
+    Image.fromarray(half).save(tmp_path / "mask.png")
+    smaller = (SHAPE[0] // 2, SHAPE[1] // 2)
+    mask = read_mask(tmp_path / "mask.png", smaller, before=SHAPE)
+    assert mask.shape == smaller
+    assert mask[:, 0].min() > 0.9
+    assert mask[:, -1].max() < 0.1
+    with pytest.raises(UserError, match="make them alike"):
+        read_mask(tmp_path / "mask.png", smaller, before=SHAPE[::-1])
+
+
+def test_a_map_may_be_black(tmp_path: Path):
+    Image.fromarray(np.zeros(SHAPE, np.uint8)).save(tmp_path / "map.png")
+    assert read_map(tmp_path / "map.png", SHAPE).max() == 0
+
+
+def test_sizes_beyond_all_pictures_are_refused(image: Image.Image, tmp_path: Path):
+    image.save(tmp_path / "a.png")
+    picture = read_picture(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="at most 100 megapixels"):
+        picture.resized(100_000_000)
 
 
 def test_folders_are_listed_by_name(image: Image.Image, tmp_path: Path):

@@ -4,10 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tyro.conf import Positional
-
-from tenfold_shared.commands import Options
-
 Preset = Literal["literal", "mobile", "fast", "vgg"]
 Operator = Literal["pointwise", "depthwise", "full", "deformable", "spherical"]
 
@@ -201,16 +197,3 @@ class TrainingConfig:
             self.validation_share == 0 or self.validation_share >= 2,
             f"validation_share must be 0 (none) or at least 2, got {self.validation_share}",
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class InfoConfig(Options):
-    """What is in a checkpoint."""
-
-    checkpoint: Positional[Path]
-    """The file to describe."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoConfig(Options):
-    """The method on embedded data, offline and within a minute."""

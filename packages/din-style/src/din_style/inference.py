@@ -16,7 +16,7 @@ from torch import Tensor
 
 from din_style.color import keep_color, match_covariance, match_histogram
 from din_style.controls import STYLE_SIZE, ColorKeeping, Controls
-from din_style.memory import LIMIT_GIB, check_memory
+from din_style.memory import LIMIT_GIB, check_memory, check_style_memory
 from din_style.networks import SHRINKING, TransferNetwork
 from din_style.picture_pass import PicturePass, mask_shares
 from din_style.pictures import SMALLEST_SIDE, read_picture
@@ -88,9 +88,12 @@ class StyleTransfer:
             size: its short side is scaled to so many pixels first.
 
         Raises:
-            UserError: if a file cannot be read.
+            UserError: if a file cannot be read, or the style would be too large.
         """
-        image = _scaled(self._image(style, name="style"), size)
+        image = self._image(style, name="style")
+        scaled = _scaled_size(image, size)
+        check_style_memory(*scaled, limit_gib=self.memory_limit_gib)
+        image = _scaled(image, scaled)
         return replace(self.network.predict_code(self.encoder(image)), fingerprint=self.fingerprint)
 
     def stylize(
@@ -186,7 +189,12 @@ class StyleTransfer:
         """
         if controls.strength == 0:
             return content[0].cpu()
-        check_memory(self.network, *content.shape[2:], limit_gib=self.memory_limit_gib)
+        check_memory(
+            self.network,
+            *content.shape[2:],
+            limit_gib=self.memory_limit_gib,
+            masks=0 if masks is None else len(masks),
+        )
         if masks is None:
             codes = [mix(codes, mix_weights or [1.0] * len(codes))]
             shares = coverage = None
@@ -237,12 +245,18 @@ class StyleTransfer:
         return image.to(self.device).clamp(0, 1)
 
 
-def _scaled(image: Tensor, short_side: int) -> Tensor:
-    """Return a picture with a shorter side of about so many pixels, both multiples of 4."""
-    height, width = image.shape[2:]
-    scale = short_side / min(height, width)
-    size = tuple(max(1, round(side * scale / SHRINKING)) * SHRINKING for side in (height, width))
-    if size == (height, width):
+def _scaled_size(image: Tensor, short_side: int) -> tuple[int, int]:
+    """Return height and width with a shorter side of about so many pixels, both multiples of 4."""
+    scale = short_side / min(image.shape[2:])
+    height, width = (
+        max(1, round(side * scale / SHRINKING)) * SHRINKING for side in image.shape[2:]
+    )
+    return height, width
+
+
+def _scaled(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a picture of a height and width."""
+    if size == tuple(image.shape[2:]):
         return image
     # Antialiased, so that fine strokes turn into colors rather than into other strokes.
     return torch.nn.functional.interpolate(

@@ -145,11 +145,14 @@ class DynamicInstanceNorm2d(nn.Module):
 
     def forward(self, x: Tensor, run: Pass) -> Tensor:
         """Return DIN(x, f), blended by the masks where there are several styles."""
-        results = [self._stylize(x, code.layers[self.name], run) for code in run.codes]
         if run.masks is None:
-            return results[0]
+            return self._stylize(x, run.codes[0].layers[self.name], run)
         masks = functional.interpolate(run.masks, size=x.shape[-2:], mode="area")
-        return torch.stack([y * masks[:, i, None] for i, y in enumerate(results)]).sum(0)
+        blend = torch.zeros_like(x)  # one style after another: many take no more memory than two
+        for i, code in enumerate(run.codes):
+            y = self._stylize(x, code.layers[self.name], run)
+            blend = torch.addcmul(blend, y, masks[:, i, None])
+        return blend
 
     def _stylize(self, x: Tensor, code: LayerCode, run: Pass) -> Tensor:
         """Return DIN(x, f) for one style per sample."""

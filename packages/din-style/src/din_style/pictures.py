@@ -49,10 +49,19 @@ class Picture(NamedTuple):
         return self.pixels.shape[1], self.pixels.shape[2]
 
     def resized(self, short_side: int) -> "Picture":
-        """Return the picture with a shorter side of so many pixels (Lanczos)."""
+        """Return the picture with a shorter side of so many pixels (Lanczos).
+
+        Raises:
+            ValueError: if it would have more than 100 megapixels.
+        """
         height, width = self.size
         scale = short_side / min(height, width)
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        if size[0] * size[1] > LIMIT_MEGAPIXELS * 1e6:
+            raise ValueError(
+                f"size must leave at most {LIMIT_MEGAPIXELS:g} megapixels, got {short_side} for a picture "
+                f"of {width} x {height}, which would become {size[1]} x {size[0]}; take a smaller one"
+            )
         alpha = None if self.alpha is None else resize(self.alpha, size)
         return Picture(resize(self.pixels, size), alpha)
 
@@ -95,22 +104,42 @@ def read_picture(
     return picture
 
 
-def read_mask(path: Path | str, size: tuple[int, int]) -> Float[np.ndarray, "height width"]:
-    """Read a mask: the brightness of a picture of the content's size; opacity counts if there is any.
+def read_mask(
+    path: Path | str, size: tuple[int, int], *, before: tuple[int, int] | None = None
+) -> Float[np.ndarray, "height width"]:
+    """Read a mask: a map, see `read_map`, that selects at least one pixel.
 
     Raises:
         UserError: if the file cannot be read, has another size or selects no pixel.
     """
-    picture = read_picture(path, smallest_side=1)
-    if picture.size != size:
-        raise UserError(
-            f"{path} has {picture.size[1]} x {picture.size[0]} pixels, but the picture that it masks has "
-            f"{size[1]} x {size[0]}; make them alike."
-        )
-    values = picture.pixels.mean(0) if picture.alpha is None else picture.alpha[0]
+    values = read_map(path, size, before=before)
     if values.max() < 0.5 / 255:
         raise UserError(f"{path} selects no pixel; paint white where the style shall be.")
     return values
+
+
+def read_map(
+    path: Path | str, size: tuple[int, int], *, before: tuple[int, int] | None = None
+) -> Float[np.ndarray, "height width"]:
+    """Read shares from 0 to 1: the brightness of a picture of the content's size; opacity if there is any.
+
+    Args:
+        path: the file.
+        size: height and width of the content.
+        before: the same before the content was scaled; a map of that size is scaled along.
+
+    Raises:
+        UserError: if the file cannot be read or has another size.
+    """
+    picture = read_picture(path, smallest_side=1)
+    if picture.size not in (size, before):
+        height, width = before or size
+        raise UserError(
+            f"{path} has {picture.size[1]} x {picture.size[0]} pixels, but the content has "
+            f"{width} x {height}; make them alike."
+        )
+    values = picture.pixels.mean(0) if picture.alpha is None else picture.alpha[0]
+    return values if picture.size == size else resize(values[None], size)[0]
 
 
 def write_picture(

@@ -107,7 +107,11 @@ def write_video(path: Path, frames: Iterable[Tensor], *, rate: Fraction = DEFAUL
     """
     suffix = check_video_suffix(path)
     count = 0
-    with atomic_path(path) as temporary, av.open(str(temporary), "w") as container:
+    with (
+        atomic_path(path) as temporary,
+        _refused_writing(path),
+        av.open(str(temporary), "w") as container,
+    ):
         stream = None
         for frame in frames:
             pixels = (frame.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
@@ -155,6 +159,16 @@ def _check_size(path: Path, width: int, height: int) -> None:
             f"{path} has frames of {width} x {height} pixels, more than {LIMIT_MEGAPIXELS:g} megapixels; "
             "shrink it."
         )
+
+
+@contextmanager
+def _refused_writing(path: Path) -> Iterator[None]:
+    """Let every failure of writing name the file; frames that cannot be read have sentences of their own."""
+    try:
+        yield
+    except FFmpegError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserError(f"Cannot write {path}: {reason}; choose another place for it.") from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from din_style.verbs.sources import (
     expand,
     labels,
     open_transfer,
+    refuse_overwriting,
 )
 from tenfold_shared.commands import emit
 
@@ -39,9 +40,12 @@ def encode(config: Encode) -> None:
         raise ValueError("style must name at least one picture")
     out = config.out or Path("codes")
     single = out.suffix.lower() == CODE_SUFFIX and not out.is_dir()
+    if out.suffix and not (single or out.is_dir()) and len(styles) == 1:
+        raise ValueError(f"a style code ends in {CODE_SUFFIX}, got {out.name!r}")
     if single and len(styles) > 1:
         raise ValueError(f"{len(styles)} codes go into a folder, got the file {out.name!r}")
     names = [out] if single else [out / f"{label}{CODE_SUFFIX}" for label in labels(styles)]
+    refuse_overwriting(names, styles)
     transfer = open_transfer(config)
     controls = Controls(style_size=config.style_size)
     rows = []
@@ -76,9 +80,11 @@ def bake(config: Bake) -> None:
     from din_style.controls import Controls
 
     out = config.out or Path(f"{config.style.stem}.pt2")
+    styles = expand([config.style])
+    if len(styles) != 1:
+        raise ValueError(f"one style is baked, got the {len(styles)} pictures of {config.style}")
     transfer = open_transfer(config)
-    (style,) = expand([config.style])
-    code = code_of_file(transfer, style, Controls(style_size=config.style_size))
+    code = code_of_file(transfer, styles[0], Controls(style_size=config.style_size))
     write_baked(transfer.network, code, out)
     row = {"style": config.style.name, "file": str(out), "bytes": out.stat().st_size}
     emit([row], json=config.json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from din_style.verbs.refusals import refuses
-from din_style.verbs.sources import Source, expand, open_transfer
+from din_style.verbs.sources import Source, expand, open_transfer, refuse_overwriting
 from tenfold_shared.commands import emit
 
 if TYPE_CHECKING:
@@ -57,8 +57,10 @@ def grid(config: Grid) -> None:
 
     out = config.out or Path("grid.png")
     check_suffix(out)
-    contents = [_square(path, config.size) for path in expand(config.content)]
-    styles = [_square(path, config.size) for path in expand(config.style)]
+    rows, columns = expand(config.content), expand(config.style)
+    refuse_overwriting([out], [*rows, *columns])
+    contents = [_square(path, config.size) for path in rows]
+    styles = [_square(path, config.size) for path in columns]
     method = _method(config, torch.stack(styles))
     cells = [
         [method(content[None], j)[0].cpu().numpy() for j in range(len(styles))]

@@ -26,23 +26,37 @@ class Info(Options):
     """Settings of `info`."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
-    """Network, style code, encoder or state of a training (.safetensors), or the folder of a training."""
+    """Network, style code, encoder or state of a training (.safetensors), the folder of a training, or a name
+    that is shipped: `fast`, `mobile` or `encoder`."""
 
 
 @refuses
 def info(config: Info) -> None:
     """Tell what is in a file: a network, a style code, an encoder or the state of a training."""
-    from din_style.network_files import NETWORK_FILE, load_network
-    from tenfold_shared.checkpoints import load_checkpoint
+    from din_style.network_files import NETWORK_FILE
+    from din_style.shipped import SHIPPED, shipped_path
 
     path = config.checkpoint
+    if str(path) in (*SHIPPED, "encoder") and not path.exists():
+        with shipped_path(str(path)) as shipped:
+            path = shipped
     path = path / NETWORK_FILE if path.is_dir() else path
     code = _code_rows(path)
     if code is not None:
         emit(code, json=config.json)
         return
+    emit(_checkpoint_rows(path), json=config.json)
+
+
+def _checkpoint_rows(path: Path) -> list[dict[str, Any]]:
+    """Return what a network, an encoder or the state of a training says."""
+    from din_style.network_files import load_network
+    from tenfold_shared.checkpoints import load_checkpoint
+
     checkpoint = load_checkpoint(path, package=PACKAGE)
-    rows = [{"name": name, "value": value} for name, value in _flat(checkpoint.metadata)]
+    rows: list[dict[str, Any]] = [
+        {"name": name, "value": value} for name, value in _flat(checkpoint.metadata)
+    ]
     rows += [
         {"name": f"parameters of {name}", "value": sum(tensor.numel() for tensor in model.values())}
         for name, model in checkpoint.models.items()
@@ -54,7 +68,7 @@ def info(config: Info) -> None:
             p.numel() for n, p in network.named_parameters() if not n.startswith("codes.")
         )
         rows.append({"name": "parameters of the content path", "value": path_numbers})
-    emit(rows, json=config.json)
+    return rows
 
 
 def _code_rows(path: Path) -> list[dict[str, Any]] | None:

@@ -1,6 +1,6 @@
 """What the verbs that stylize have in common: the network, the styles and the controls."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -127,6 +127,18 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def refuse_overwriting(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse results that would take the place of what they are made of.
+
+    Raises:
+        UserError: if there are such.
+    """
+    read = {path.resolve() for path in inputs}
+    for target in targets:
+        if target.resolve() in read:
+            raise UserError(f"{target} is read by this command; choose another name with --out.")
+
+
 def labels(paths: Sequence[Path]) -> list[str]:
     """Return a short name for each path, with the ending where names alone are not unique."""
     stems = [path.stem for path in paths]
@@ -140,12 +152,12 @@ def labels(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def read_content(path: Path, size: int | None) -> "Picture":
-    """Return a content picture, scaled where the user wants that."""
+def read_content(path: Path, size: int | None) -> "tuple[Picture, tuple[int, int]]":
+    """Return a content picture, scaled where the user wants that, and its size before."""
     from din_style.pictures import read_picture
 
     picture = read_picture(path)
-    return picture if size is None else picture.resized(size)
+    return picture if size is None else picture.resized(size), picture.size
 
 
 def read_style(path: Path) -> "StyleCode | torch.Tensor":

@@ -17,6 +17,7 @@ from din_style.verbs.sources import (
     open_transfer,
     read_content,
     read_style,
+    refuse_overwriting,
 )
 from tenfold_shared.commands import emit
 
@@ -37,7 +38,7 @@ class Stylize(Steering):
     """Picture, or folder of pictures."""
 
     mask: tuple[Path, ...] = ()
-    """Pictures of the content's size, one for each style: white where the style shall be."""
+    """Pictures of the content's size, one for each style: white where the style shall be; scaled with it by --size."""
 
     stroke_map: Path | None = None
     """Picture of the content's size: strokes grow from 1 (black) to --stroke (white)."""
@@ -77,16 +78,18 @@ def stylize(config: Stylize) -> None:
     contents = expand([config.content])
     styles = expand(config.style)
     targets = _targets(config, contents, styles)
+    inputs = [*contents, *styles, *config.mask, *filter(None, [config.stroke_map])]
+    refuse_overwriting((target for names in targets for target in names), inputs)
     first = read_content(contents[0], config.size)  # if it is damaged, say so before all else
     transfer = open_transfer(config)
     controls = config.controls()
     groups = list(_groups(config, transfer, controls, styles))
     rows: list[dict[str, Any]] = []
     for index, (content_path, names) in enumerate(zip(contents, targets, strict=True)):
-        picture = read_content(content_path, config.size) if index else first
+        picture, before = read_content(content_path, config.size) if index else first
         for group, target in zip(groups, names, strict=True):
             start = time.process_time()
-            result = _stylize_one(config, transfer, picture, group)
+            result = _stylize_one(config, transfer, picture, group, before)
             spent = time.process_time() - start
             write_picture(target, result.numpy(), alpha=picture.alpha, quality=config.quality)
             height, width = picture.size
@@ -141,24 +144,28 @@ def _groups(
 
 
 def _stylize_one(
-    config: Stylize, transfer: "StyleTransfer", picture: "Picture", group: _Group
+    config: Stylize,
+    transfer: "StyleTransfer",
+    picture: "Picture",
+    group: _Group,
+    before: tuple[int, int],
 ) -> "torch.Tensor":
-    """Return one result."""
+    """Return one result; `before` is the size of the picture before it was scaled."""
     import torch
 
-    from din_style.pictures import read_mask
+    from din_style.pictures import read_map, read_mask
 
     content = torch.from_numpy(picture.pixels)[None].to(transfer.device)
     stroke = None
     if config.stroke_map is not None:
-        shares = torch.from_numpy(read_mask(config.stroke_map, picture.size))
+        shares = torch.from_numpy(read_map(config.stroke_map, picture.size, before=before))
         stroke = 1 + shares * (config.stroke - 1)
     controls = config.controls(stroke)
     codes = group.codes or [
         transfer.code_of(read_style(path), controls=controls, content=content)
         for path in group.paths
     ]
-    masks = [torch.from_numpy(read_mask(path, picture.size)) for path in config.mask]
+    masks = [torch.from_numpy(read_mask(path, picture.size, before=before)) for path in config.mask]
     return transfer.apply(
         content, codes, controls=controls, mix_weights=config.mix or None, masks=masks or None
     )

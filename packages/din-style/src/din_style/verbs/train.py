@@ -27,7 +27,7 @@ class Train(Options):
     """Network that a name stands for; without it, --network.* describe it."""
 
     from_shipped: str | None = None
-    """`fast` or `mobile`: go on from the weights that are shipped, on styles of one's own."""
+    """`fast` or `mobile`: go on from the weights that are shipped, with the style encoder that they read."""
 
     data: Path | None = None
     """Data folder with the offline VGG, if not that of TENFOLD_DATA."""
@@ -58,7 +58,7 @@ def train(config: Train) -> None:
 
     out = config.out or Path("run")
     result = train_network(
-        _settings(config),
+        training_settings(config),
         out,
         contents=config.contents,
         styles=config.styles,
@@ -72,7 +72,7 @@ def train(config: Train) -> None:
     emit([row], json=config.json)
 
 
-def _settings(config: Train) -> TrainingConfig:
+def training_settings(config: Train) -> TrainingConfig:
     """Return the settings with the network that was named."""
     from din_style.shipped import load_weights, shipped_path
 
@@ -80,8 +80,9 @@ def _settings(config: Train) -> TrainingConfig:
     if config.preset is not None:
         settings = replace(settings, network=preset_network(config.preset))
     if config.from_shipped is not None:
-        with shipped_path(config.from_shipped) as path:
-            settings = replace(settings, init=path)
+        with shipped_path(config.from_shipped) as path, shipped_path("encoder") as encoder:
+            # What the network reads in training is what it reads in use.
+            settings = replace(settings, init=path, encoder=settings.encoder or encoder)
     if settings.init is not None:
         settings = replace(settings, network=load_weights(settings.init).config)
     return settings

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from din_style.verbs.refusals import refuses
-from din_style.verbs.sources import Steering, code_of_file, expand, open_transfer
+from din_style.verbs.sources import (
+    Steering,
+    code_of_file,
+    expand,
+    open_transfer,
+    refuse_overwriting,
+)
 from tenfold_shared.commands import emit
+from tenfold_shared.files import check_destination
 
 if TYPE_CHECKING:
     from din_style.stabilization import VideoStylizer
@@ -57,6 +64,11 @@ def video(config: Video) -> None:
     out = config.out or Path("stylized.mp4")
     if out.suffix and not out.is_dir() and out.suffix.lower() not in WRITTEN_SUFFIXES:
         raise ValueError(f"a video must end in {', '.join(WRITTEN_SUFFIXES)}, got {out.name!r}")
+    one_file = bool(out.suffix) and not out.is_dir()
+    if one_file:
+        check_destination(out)
+    # Frames of a folder would be overwritten while they are read.
+    refuse_overwriting([out], [config.content, *styles])
     frames = open_video(config.content)
     transfer = open_transfer(config)
     controls = config.controls()
@@ -67,7 +79,7 @@ def video(config: Video) -> None:
         mix_weights=config.mix or None,
         memory=config.memory,
     )
-    if out.suffix and not out.is_dir():
+    if one_file:
         write_video(out, stylizer.stylize(_scaled(frames, config.size)), rate=frames.rate)
     else:
         _write_frames(stylizer, frames, out, config.size)
