@@ -14,6 +14,8 @@ from din_style.config import LossConfig, NetworkConfig, TrainingConfig, preset_n
         ({"steps": -1}, "must not be negative"),
         ({"last_rate": 1.0}, "last_rate"),
         ({"clip": 0.0}, "clip"),
+        ({"clip": float("inf")}, "clip must be positive and finite"),
+        ({"learning_rate": float("inf")}, "learning_rate must be finite"),
         ({"average": 1.0}, "average"),
         ({"mix_styles": 1.5}, "mix_styles"),
         ({"validation_share": 1}, "validation_share"),
@@ -26,8 +28,11 @@ def test_trainings_that_cannot_be_are_refused(changes, rule):
 
 
 def test_losses_have_weights_and_layers():
-    with pytest.raises(ValueError, match="style_weight must not be negative"):
-        LossConfig(style_weight=-1.0)
+    for weight in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="style_weight must be finite and not negative"):
+            LossConfig(style_weight=weight)
+    with pytest.raises(ValueError, match="must not both be 0"):
+        LossConfig(style_weight=0, content_weight=0)
     with pytest.raises(ValueError, match="at least one layer"):
         LossConfig(style_layers=())
 

@@ -33,3 +33,11 @@ def test_demo_shows_pictures_and_numbers_beside_the_baseline(tmp_path: Path):
     assert len(names) == 4
     ours, transferred = (read_picture(tmp_path / names[i]).pixels for i in (0, 3))
     assert np.abs(ours - transferred).mean() > 0.02
+
+
+def test_a_file_is_no_place_for_pictures(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    result = run_command(main, ["demo", "--out", tmp_path / "file"])
+    assert result.code == 1
+    assert "is no folder" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -259,7 +259,7 @@ def test_too_large_pictures_are_refused_with_a_size_that_fits(content: Tensor):
 def test_styles_that_scaling_makes_too_large_are_refused(transfer: StyleTransfer, content: Tensor):
     with pytest.raises(UserError, match=r"use --style-size \d+"):
         transfer.stylize(content, noise("s"), style_size=100_000)
-    with pytest.raises(UserError, match="A style of 21333.. x 256"):
+    with pytest.raises(UserError, match=r"A style of 21333.. x 256"):
         transfer.encode(torch.zeros(3, 36, 300_000))  # two million pixels long at 256
     transfer.encode(torch.zeros(3, 36, 360))
 

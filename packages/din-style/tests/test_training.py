@@ -188,6 +188,21 @@ def test_networks_that_read_maps_and_gram_losses_train(tmp_path):
     assert result.network.config.style_numbers == 4
 
 
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"loss": LossConfig(style_layers=("relu9_9",))}, ValueError, "no layer 'relu9_9'"),
+        ({"loss": LossConfig(content_layer="mean")}, ValueError, "no layer 'mean'"),
+        ({"encoder": Path("nowhere.safetensors")}, UserError, "nowhere"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_run_folder(tmp_path, changes, error, words):
+    config, pictures = tiny_training(tmp_path, **changes)
+    with pytest.raises(error, match=words):
+        train(config, tmp_path / "run", **pictures, device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
 def test_too_few_pictures_are_refused(tmp_path):
     config, pictures = tiny_training(tmp_path, validation_share=2)
     lonely = write_pictures(tmp_path / "lonely", count=1, seed=5)

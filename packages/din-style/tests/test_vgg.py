@@ -126,7 +126,7 @@ def test_files_that_are_no_vgg_are_refused(tmp_path):
 
 
 def test_layers_that_are_not_there_and_tiny_pictures_are_refused():
-    with pytest.raises(ValueError, match="ends at relu3_3"):
+    with pytest.raises(ValueError, match="relu3_2, relu3_3"):
         tiny_vgg()(_images(), ["relu4_1"])
     with pytest.raises(ValueError, match="larger"):
         tiny_vgg()(_images(1, 4), ["relu3_3"])

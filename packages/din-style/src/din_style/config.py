@@ -1,5 +1,6 @@
 """Settings of networks, losses and training: frozen, documented, checked; nothing heavy is imported here."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -109,8 +110,13 @@ class LossConfig:
             "pair_weight",
         ):
             _require(
-                getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}"
+                0 <= getattr(self, name) < math.inf,
+                f"{name} must be finite and not negative, got {getattr(self, name)}",
             )
+        _require(
+            self.content_weight + self.style_weight > 0,
+            "content_weight and style_weight must not both be 0: nothing would be learned",
+        )
         _require(len(self.style_layers) > 0, "style_layers must name at least one layer, got none")
 
 
@@ -190,7 +196,14 @@ class TrainingConfig:
             0 < self.last_rate <= self.learning_rate,
             f"last_rate must be positive and at most learning_rate, got {self.last_rate}",
         )
-        _require(self.clip > 0, f"clip must be positive, got {self.clip}")
+        _require(
+            self.learning_rate < math.inf,
+            f"learning_rate must be finite, got {self.learning_rate}",
+        )
+        _require(
+            0 < self.clip < math.inf,
+            f"clip must be positive and finite, got {self.clip}; 1e9 hardly limits",
+        )
         _require(0 <= self.average < 1, f"average must be in [0, 1), got {self.average}")
         _require(0 <= self.mix_styles <= 1, f"mix_styles must be in [0, 1], got {self.mix_styles}")
         _require(

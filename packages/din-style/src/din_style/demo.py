@@ -19,6 +19,7 @@ from din_style.inference import StyleTransfer
 from din_style.judges import color_vectors, texture_vectors
 from din_style.pictures import resize
 from din_style.showcases import mixing, strength_and_strokes
+from tenfold_shared.files import make_folder
 from tenfold_shared.images import write_image
 from tenfold_shared.plots import save_figure
 
@@ -64,6 +65,7 @@ def run_demo(
         seed: of the drawn styles.
         device: where the network runs.
     """
+    make_folder(folder)
     transfer = StyleTransfer.load(weights, encoder=encoder, device=device)
     contents, styles = photographs(), draw_styles(seed=seed)
     start = time.process_time()
@@ -75,7 +77,6 @@ def run_demo(
     transferred = [
         [match_moments(c[None], s[None])[0] for s in styles.values()] for c in contents.values()
     ]
-    folder.mkdir(parents=True, exist_ok=True)
     shown, drawn = list(contents.values()), list(styles.values())
     for name, cells in (("1_grid", ours), ("4_grid_of_color_transfer", transferred)):
         arrays = [[cell.numpy() for cell in row] for row in cells]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from din_style.compact_encoder import load_encoder
+from din_style.compact_encoder import CompactEncoder, load_encoder
 from din_style.config import TrainingConfig
 from din_style.content_cache import CachedContents, ContentBatch, fresh_contents
 from din_style.data import Pictures, open_pictures
@@ -81,7 +81,7 @@ def train(
 
     Raises:
         UserError: Pictures, weights or the run folder are missing, damaged or do not fit.
-        ValueError: The batch cannot be shared equally by the processes.
+        ValueError: The batch cannot be shared equally by the processes, or VGG lacks a layer of the losses.
     """
     place = choose_device(device)
     world = start(place)
@@ -92,6 +92,8 @@ def train(
                     f"batches must be multiples of the {world.size} processes, got {size}"
                 )
         judge = load_vgg(config.vgg, data=data).to(place)
+        judge.require({config.loss.content_layer, *config.loss.style_layers})
+        encoder = None if config.encoder is None else load_encoder(config.encoder).to(place)
         pictures = (
             open_pictures(contents, size=config.size),
             open_pictures(styles, size=config.size),
@@ -103,7 +105,9 @@ def train(
             seed=seed,
             checkpoint_every=config.checkpoint_every,
         ) as run:
-            return _Training(config, run, judge, pictures, seed=seed, device=place).go()
+            return _Training(
+                config, run, judge, pictures, encoder=encoder, seed=seed, device=place
+            ).go()
     finally:
         stop()
 
@@ -225,6 +229,7 @@ class _Training:
         judge: VGG,
         pictures: tuple[Pictures, Pictures],
         *,
+        encoder: CompactEncoder | None,
         seed: int,
         device: torch.device,
     ) -> None:
@@ -234,7 +239,7 @@ class _Training:
         (self.contents, self.held_contents), (self.style_pictures, self.held_styles) = (
             part.split(config.validation_share) for part in pictures
         )
-        self.encoder = None if config.encoder is None else load_encoder(config.encoder).to(device)
+        self.encoder = encoder
         self.network = self._first_network().to(device)
         self.average = copy.deepcopy(self.network)
         self.stylizer = wrap(Stylizer(self.network), device)

@@ -71,8 +71,25 @@ class VGG(nn.Module):
         ]
 
     def channels(self, name: str) -> int:
-        """Return the number of channels of a layer such as `relu3_1`."""
+        """Return the number of channels of a layer such as `relu3_1`.
+
+        Raises:
+            ValueError: These weights have no such layer.
+        """
+        self.require({name})
         return len(self.get_buffer("bias_" + name.removeprefix("relu")))
+
+    def require(self, names: Iterable[str]) -> None:
+        """Refuse names of layers that these weights do not have.
+
+        Raises:
+            ValueError: There is such a name.
+        """
+        if unknown := set(names) - {f"relu{name}" for name in self.names}:
+            raise ValueError(
+                f"this VGG has no layer {min(unknown)!r}; take some of "
+                f"{', '.join(f'relu{name}' for name in self.names)}"
+            )
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], names: Iterable[str]
@@ -83,10 +100,7 @@ class VGG(nn.Module):
             ValueError: These weights have no such layer, or the pictures are too small for it.
         """
         wanted = set(names)
-        if unknown := wanted - {f"relu{name}" for name in self.names}:
-            raise ValueError(
-                f"this VGG has no layer {min(unknown)}; it ends at relu{self.names[-1]}"
-            )
+        self.require(wanted)
         features: dict[str, Tensor] = {}
         x, stage = images.to(self.get_buffer("weight_1_1").dtype), "1"
         for name, weight, bias in self.layers():

@@ -55,11 +55,9 @@ class Evaluate(Options):
         super().__post_init__()
         if (self.contents is None) != (self.styles is None):
             raise ValueError("give both contents and styles, or neither")
-        if self.every < 1 or self.gatys_steps < 0 or self.size < 64:
-            raise ValueError(
-                "every must be at least 1, gatys_steps at least 0 and size at least 64, got "
-                f"{self.every}, {self.gatys_steps}, {self.size}"
-            )
+        for name, smallest in (("every", 1), ("gatys_steps", 0), ("size", 64)):
+            if getattr(self, name) < smallest:
+                raise ValueError(f"{name} must be at least {smallest}, got {getattr(self, name)}")
 
 
 @refuses
