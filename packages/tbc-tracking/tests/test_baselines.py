@@ -5,7 +5,9 @@ import pytest
 from tiny_programs import render
 
 from tbc_tracking.baselines import BaselineConfig, detect, link_detections
+from tbc_tracking.evaluation import MapSequence, by_count, by_mota, tune_baseline
 from tbc_tracking.object_size import ObjectSize
+from tbc_tracking.tracks import Tracks
 
 SIZE = ObjectSize(intercept=1.6)
 
@@ -75,3 +77,21 @@ def test_gaps_are_closed_only_when_asked_for():
     assert names == [2, 2, 1, 1]
     closed = link_detections(rows, 6, size=SIZE, config=BaselineConfig(gap_frames=2))
     assert closed.interpolated.tolist() == [False, False, True, True, False, False]
+
+
+def test_a_baseline_is_tuned_by_what_it_is_asked_for():
+    strong, weak, wrong = (10.0, 10.0), (22.0, 10.0), (34.0, 10.0)
+    maps = sum(
+        mass * render([(t, *place) for t in range(3)], frames=3, sigma=1.6, shape=(20, 44))
+        for mass, place in ((1.0, strong), (0.25, weak), (0.45, wrong))
+    )
+    frame = np.repeat(np.arange(3), 2)
+    x, y = np.array([strong, weak] * 3).T
+    truth = Tracks.from_rows(frame=frame, id=np.tile([1, 2], 3), x=x, y=y, length=3)
+    sequence = MapSequence(maps=maps, truth=truth)
+    grid = {"detector": ("peaks",), "threshold": (0.35, 0.7), "smoothing": (0.3,)}
+    chosen = [
+        tune_baseline(grid, [sequence], size=SIZE, distance=2.0, value=value).threshold
+        for value in (by_mota, by_count)
+    ]
+    assert chosen == [0.7, 0.35]  # one false and one missed point count right, and match badly

@@ -13,6 +13,15 @@ from tbc_tracking.tracking_program import TrackingProgram
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import atomic_path
 
+STARTED = {
+    "presolve": "off",
+    "mip_heuristic_effort": 0.0,
+    "mip_heuristic_run_root_reduced_cost": False,
+    "mip_heuristic_run_feasibility_jump": False,
+}
+"""Options where a start is given. The path search has already found what the heuristics would look for, and
+`formulate` leaves little to presolve: both only cost time."""
+
 
 def solve_with_highs(
     program: TrackingProgram,
@@ -38,14 +47,7 @@ def solve_with_highs(
         "time_limit": config.time_limit,
     }
     if start is not None:
-        # The path search has already found what the heuristics would look for, and `formulate` leaves little to
-        # presolve: both only cost time.
-        options |= {
-            "presolve": "off",
-            "mip_heuristic_effort": 0.0,
-            "mip_heuristic_run_root_reduced_cost": False,
-            "mip_heuristic_run_feasibility_jump": False,
-        }
+        options |= STARTED
     for name, value in options.items():
         if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
             raise RuntimeError(f"this version of highspy has no option {name} = {value}")
