@@ -56,12 +56,12 @@ def test_undone_softmax_gives_the_logits_up_to_their_mean(kind, outputs):
 
 
 def test_centering_is_differentiable():
-    chances = torch.rand(2, 3).softmax(1)
+    chances = torch.rand(2, 3, 1, 2).softmax(1)
     check_gradient(CenteredLogits(torch.nn.Identity(), logarithm=True), [chances])
 
 
 def test_certain_probabilities_stay_finite():
-    certain = torch.tensor([[1.0, 0.0]])
+    certain = torch.tensor([[1.0, 0.0]])[:, :, None, None]
     assert torch.isfinite(CenteredLogits(torch.nn.Identity(), logarithm=True)(certain)).all()
 
 

@@ -1,5 +1,8 @@
 import dataclasses
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from dfad_distillation.config import InputSpace
 from dfad_distillation.model_files import load_saved
 from dfad_distillation.teacher_config import TeacherConfig
 from dfad_distillation.teacher_training import rate_at, teacher_step, train_teacher
+from dfad_distillation.weight_files import read_weights
 from tenfold_shared.errors import UserError
 
 QUICK = TeacherConfig(epochs=6, batch=16, learning_rate=3e-3, augment="none")
@@ -133,3 +137,37 @@ def test_settings_are_checked():
     for name, value in wrong.items():
         with pytest.raises(ValueError, match=name):
             TeacherConfig(**{name: value})
+
+
+_WORKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import torch
+from labeled_pictures import bright_squares
+from dfad_distillation.config import InputSpace
+from dfad_distillation.teacher_config import TeacherConfig
+from dfad_distillation.teacher_training import train_teacher
+
+torch.set_default_dtype(torch.float64)
+config = TeacherConfig(
+    network="unet", width=2, input=InputSpace(shape=(3, 16, 16)), epochs=2, batch=8,
+    optimizer="sgd", learning_rate=0.01, augment="shift_flip", class_weights=True,
+)
+train_teacher(config, Path(sys.argv[2]), training=bright_squares(16), device="cpu")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_network_of_one(tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(_WORKER)
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    command += ["--standalone", str(script), here, str(tmp_path / "two")]
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([sys.executable, str(script), here, str(tmp_path / "one")], check=True)
+    states = [read_weights(tmp_path / name / "teacher.safetensors") for name in ("one", "two")]
+    assert states[0].keys() == states[1].keys()
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(states[1][name], tensor, atol=1e-9, rtol=1e-9)

@@ -4,9 +4,11 @@ import torch
 from dfad_distillation.unet import UNet, unet, unet_half
 
 
+@pytest.mark.parametrize("square", [1, 2])
 @pytest.mark.parametrize("size", [(16, 16), (17, 30), (96, 128)])
-def test_each_pixel_gets_logits(size):
-    assert UNet(5, channels=2, width=2)(torch.rand(2, 2, *size)).shape == (2, 5, *size)
+def test_each_pixel_gets_logits(size, square):
+    network = UNet(5, channels=2, width=2, square=square)
+    assert network(torch.rand(2, 2, *size)).shape == (2, 5, *size)
 
 
 def test_half_the_width_is_a_quarter_of_the_parameters():

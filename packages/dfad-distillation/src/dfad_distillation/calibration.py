@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from torch import Tensor
 
 from dfad_distillation.picture_folders import VOID
@@ -31,8 +31,8 @@ class Reliability(NamedTuple):
 
 
 def reliability(
-    logits: Float[Tensor, "batch classes ..."],
-    labels: Integer[Tensor, "batch ..."],
+    logits: Tensor,
+    labels: Tensor,
     *,
     bins: int = 15,
     temperature: float = 1.0,
@@ -40,10 +40,13 @@ def reliability(
     """Sort answers by their confidence.
 
     Args:
-        logits: Of pictures or pixels.
-        labels: Their classes; void counts nothing.
+        logits: Of pictures or pixels, (batch, classes, ...).
+        labels: Their classes, (batch, ...); void counts nothing.
         bins: Of equal width between 0 and 1.
         temperature: Divides the logits.
+
+    Raises:
+        ValueError: The shapes disagree.
     """
     flat, known = _flat(logits, labels)
     confidence, answer = (flat / temperature).softmax(1).max(1)
@@ -58,10 +61,16 @@ def reliability(
     return Reliability(sums[0] / filled, sums[1] / filled, counts / counts.sum().clamp(min=1))
 
 
-def fit_temperature(
-    logits: Float[Tensor, "batch classes ..."], labels: Integer[Tensor, "batch ..."]
-) -> float:
-    """Return the temperature between 0.01 and 100 under which labels are most likely."""
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """Return the temperature between 0.01 and 100 under which labels are most likely.
+
+    Args:
+        logits: Of pictures or pixels, (batch, classes, ...).
+        labels: Their classes, (batch, ...); void counts nothing.
+
+    Raises:
+        ValueError: The shapes disagree.
+    """
     flat, known = _flat(logits, labels)
     chosen = flat.gather(1, known[:, None]).squeeze(1)
 
@@ -71,15 +80,13 @@ def fit_temperature(
     return _minimum(loss)
 
 
-def match_temperature(
-    student: Float[Tensor, "batch classes ..."], teacher: Float[Tensor, "batch classes ..."]
-) -> float:
+def match_temperature(student: Tensor, teacher: Tensor) -> float:
     """Return the temperature under which the student is as sure as the teacher; needs no data.
 
     It minimizes the divergence of the student's chances from the teacher's.
 
     Args:
-        student: Logits on generated pictures.
+        student: Logits on generated pictures, (batch, classes, ...).
         teacher: Logits on the same pictures.
 
     Raises:

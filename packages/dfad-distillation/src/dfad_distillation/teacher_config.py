@@ -70,7 +70,7 @@ TEACHERS: dict[str, TeacherConfig] = {
     "digits": TeacherConfig(
         network="lenet5", input=DIGITS, epochs=30, batch=32, learning_rate=3e-3, augment="shift"
     ),
-    "mnist": TeacherConfig(network="lenet5", input=MNIST, epochs=6),
+    "mnist": TeacherConfig(network="lenet5", input=MNIST, epochs=4, batch=64, learning_rate=3e-3),
     "fashion-mnist": TeacherConfig(network="lenet5", input=FASHION_MNIST, epochs=6),
     "cifar10-subset": TeacherConfig(
         network="resnet34_8x", width=16, input=CIFAR, epochs=12, augment="shift_flip"

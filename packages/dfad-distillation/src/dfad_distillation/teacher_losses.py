@@ -29,14 +29,15 @@ def label_loss(
     """Return the weighted sum of losses over all pictures or pixels that have a label.
 
     Args:
-        logits: Of the network, computed with in single precision.
+        logits: Of the network; half precision is computed with in single.
         labels: Class numbers; `VOID` counts nothing.
         config: Which loss, and label smoothing.
         weights: One per class.
     """
     known = labels != VOID
     targets = torch.where(known, labels, 0)
-    log_chances = logits.float().log_softmax(1)
+    low = logits.dtype in (torch.float16, torch.bfloat16)
+    log_chances = (logits.float() if low else logits).log_softmax(1)
     chosen = log_chances.gather(1, targets[:, None]).squeeze(1)
     smoothing = config.label_smoothing
     losses = -(1 - smoothing) * chosen - smoothing * log_chances.mean(1)
