@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import highspy
 import numpy as np
 from _rows import data_folder, print_row
 from crowds import SHAPE, motion
@@ -31,7 +32,7 @@ from tbc_tracking.counting_windows import build_windows
 from tbc_tracking.inference import track_density
 from tbc_tracking.path_search import search_paths
 from tbc_tracking.simulation import simulate_density
-from tbc_tracking.solvers.highs import solve_with_highs
+from tbc_tracking.solvers.highs import STARTED, solve_with_highs
 from tbc_tracking.solvers.pulp_models import solve_with_cbc, solve_with_pulp_highs
 from tbc_tracking.solvers.scipy_milp import solve_with_scipy
 from tbc_tracking.tracking_program import build_program
@@ -40,6 +41,14 @@ SEED = 0
 RANGES = ((60, 90), (100, 130), (200, 230))
 CONFIG = SolverConfig(gap=0.01, threads=1, time_limit=900)
 REPEATS = 5
+COLD = "cold"
+HIGHS_RUNS = {
+    COLD: (False, False),
+    "cold, options of a start": (False, True),
+    "started, usual options": (True, False),
+    "started from path search": (True, True),
+}
+"""Whether highspy is given a start, and whether its presolve and heuristics are off as with a start."""
 
 
 def cpu_seconds() -> float:
@@ -104,44 +113,63 @@ def compare(program) -> None:
         )
 
 
-def warm_starts(maps, size) -> None:
-    """Print how much faster highspy is when the path search starts it; the search is counted.
+def with_options(options):
+    """Return what sets options of HiGHS just before it runs."""
 
-    The search is random and a start within the gap ends everything at the root, so each range has several seeds.
+    def watch(highs: highspy.Highs) -> None:
+        for name, value in options.items():
+            highs.setOptionValue(name, value)
+
+    return watch
+
+
+def highs_runs(program) -> dict[str, list]:
+    """Return solutions and CPU seconds of highspy, with and without a start, with and without its options.
+
+    The search is random and a start within the gap ends everything at the root, so each has several seeds; without
+    a start nothing is random, and it is timed as often. The search is counted.
     """
-    medians = []
-    for first, stop in RANGES:
-        program = instance(maps[first:stop], size)
-        search_paths(program, SearchConfig())
-        cold, cold_seconds = timed(lambda p=program: solve_with_highs(p, CONFIG, None))
-        ratios, objectives, used = [], [], []
-        for seed in range(REPEATS):
-            start, searching = timed(
-                lambda p=program, s=seed: search_paths(p, SearchConfig(), seed=s)
+    usual = {name: highspy.Highs().getOptionValue(name)[1] for name in STARTED}
+    runs: dict[str, list] = {name: [] for name in HIGHS_RUNS}
+    search_paths(program, SearchConfig())
+    for seed in range(REPEATS):
+        start, searching = timed(lambda s=seed: search_paths(program, SearchConfig(), seed=s))
+        for name, (started, as_started) in HIGHS_RUNS.items():
+            solution, seconds = timed(
+                lambda s=start if started else None, o=STARTED if as_started else usual: (
+                    solve_with_highs(program, CONFIG, s, watch=with_options(o))
+                )
             )
-            warm, warm_seconds = timed(lambda p=program, s=start: solve_with_highs(p, CONFIG, s))
-            ratios.append(cold_seconds / (warm_seconds + searching))
-            objectives.append(warm.objective)
-            used.append(warm_seconds + searching)
-        medians.append(float(np.median(ratios)))
-        name, seeds = f"S2L2 {first}-{stop - 1}", range(REPEATS)
-        print_row(
-            f"{name} highspy cold / started from path search",
-            ratios,
-            unit="x",
-            seeds=seeds,
-            cpu_seconds=float(np.mean(used)),
-        )
-        print_row(f"{name} lowest of these ratios", min(ratios), unit="x", seeds=seeds)
-        print_row(f"{name} median of these ratios", medians[-1], unit="x", seeds=seeds)
-        print_row(
-            f"{name} objective: highspy started", objectives, reference=cold.objective, seeds=seeds
-        )
-    print_row(
-        "highspy cold / started, median of the medians of three ranges",
-        float(np.median(medians)),
-        unit="x",
-    )
+            runs[name].append((solution, seconds + searching * started))
+    return runs
+
+
+def warm_starts(maps, size) -> None:
+    """Print how much faster highspy is when the path search starts it, and what the options alone do."""
+    ratios: dict[str, list[float]] = {name: [] for name in HIGHS_RUNS}
+    seeds = range(REPEATS)
+    for first, stop in RANGES:
+        runs = highs_runs(instance(maps[first:stop], size))
+        part = f"S2L2 {first}-{stop - 1}"
+        cold = float(np.median([seconds for _, seconds in runs[COLD]]))
+        best = min(solution.objective for solution, _ in runs[COLD])
+        for name, found in runs.items():
+            seconds = [one for _, one in found]
+            objectives = [solution.objective for solution, _ in found]
+            print_row(
+                f"{part} CPU s: highspy {name}", seconds, unit="s", reference=cold, seeds=seeds
+            )
+            print_row(f"{part} objective: highspy {name}", objectives, reference=best, seeds=seeds)
+            if name != COLD:
+                faster = cold / np.array(seconds)
+                ratios[name].append(float(np.median(faster)))
+                name = f"{part} highspy cold / {name}"
+                print_row(f"{name}: lowest", faster.min(), unit="x", seeds=seeds)
+                print_row(f"{name}: median", float(np.median(faster)), unit="x", seeds=seeds)
+    for name, medians in ratios.items():
+        if medians:
+            name = f"highspy cold / {name}, median of the medians of three ranges"
+            print_row(name, float(np.median(medians)), unit="x")
 
 
 def window_matrix(maps, size) -> None:
