@@ -124,6 +124,22 @@ def test_styles_are_mixed_and_placed(place: Path, tmp_path: Path):
     refused(call(place, *base, "--out", out), "into a folder")
 
 
+def test_quality_reaches_the_file(place: Path, tmp_path: Path):
+    for quality in ("30", "100"):
+        words = ["--style", place / "painting.png", "--quality", quality]
+        out = tmp_path / f"{quality}.jpg"
+        assert call(place, "stylize", place / "photo.png", *words, "--out", out).code == 0
+    assert (tmp_path / "30.jpg").stat().st_size < (tmp_path / "100.jpg").stat().st_size
+
+
+def test_style_size_reaches_the_code(place: Path, tmp_path: Path):
+    for size in ("64", "256"):
+        words = [place / "styles/1.png", "--style-size", size]
+        assert call(place, "encode", *words, "--out", tmp_path / f"{size}.safetensors").code == 0
+    small, large = ((tmp_path / f"{n}.safetensors").read_bytes() for n in (64, 256))
+    assert small != large
+
+
 def test_transparency_survives(place: Path, tmp_path: Path):
     picture = Image.open(place / "photo.png").convert("RGBA")
     picture.putalpha(Image.open(place / "mask.png"))
@@ -149,6 +165,28 @@ def test_video(place: Path, tmp_path: Path):
     refused(call(place, "video", place / "film.avi", *style, "--out", "a.txt"), "must end in")
     two = ["--style", place / "painting.png", place / "photo.png"]
     refused(call(place, "video", place / "film.avi", *two, "--out", out), "one style")
+
+
+def test_every_setting_of_a_video_counts(place: Path, tmp_path: Path):
+    base = ["video", place / "film.avi", "--style", place / "styles/1.png"]
+    frames = {}
+    for name, words in {
+        "plain": [],
+        "memory": ["--memory", "0"],
+        "stroke": ["--stroke", "2"],
+        "colors": ["--keep-color", "luminance"],
+        "strength": ["--strength", "0.4"],
+        "style size": ["--style-size", "64"],
+        "mixed": ["--style", place / "painting.png", place / "styles/1.png", "--mix", "1", "1"],
+        "size": ["--size", "36"],
+    }.items():
+        done = call(place, *base, *words, "--out", tmp_path / name)
+        assert done.code == 0, done.stderr
+        frames[name] = read_picture(tmp_path / name / "000005.png").pixels
+    assert min(frames.pop("size").shape[1:]) == 36
+    plain = frames.pop("plain")
+    for name, pixels in frames.items():
+        assert np.abs(pixels - plain).max() > 0, name
 
 
 def test_bake_and_grid(place: Path, tmp_path: Path):
@@ -180,6 +218,13 @@ def test_data(place: Path, tmp_path: Path):
     assert json.loads(result.stdout.splitlines()[0]) == {"name": "pictures", "value": 5}
     assert "styles" in run_command(main, ["data"]).stdout
     refused(run_command(main, ["data", tmp_path]), str(tmp_path))
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    (tmp_path / "c.png").write_bytes((place / "photo.png").read_bytes())
+    result = run_command(main, ["data", tmp_path])
+    refused(result, "2 of 3 pictures cannot be used")
+    assert "a.png" in result.stderr
+    assert "b.png" in result.stderr
 
 
 def test_evaluate(place: Path):

@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from din_style.verbs.refusals import refuses
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.errors import UserError
+
+if TYPE_CHECKING:
+    from din_style.data import Pictures
 
 PACKAGE = "din-style"
 FORMAT = """\
@@ -120,7 +124,7 @@ class Data(Options):
 def data(config: Data) -> None:
     """Check a folder of pictures before training, or show the format.
 
-    Every picture is read; small ones, which training enlarges, are counted.
+    Every picture is read, and all that cannot be read are named.
     """
     if config.data is None:
         rows = [{"line": line} for line in FORMAT.splitlines()]
@@ -131,7 +135,7 @@ def data(config: Data) -> None:
 
     settings = TrainingConfig()
     pictures = open_pictures(config.data, size=settings.size)
-    shapes = [pictures.read(index).shape[:2] for index in range(len(pictures))]
+    shapes = _shapes(pictures)
     kept, held = pictures.split(settings.validation_share)
     row = {
         "pictures": len(pictures),
@@ -141,3 +145,22 @@ def data(config: Data) -> None:
         "largest long side after scaling": max(max(shape) for shape in shapes),
     }
     emit([{"name": name, "value": value} for name, value in row.items()], json=config.json)
+
+
+def _shapes(pictures: "Pictures") -> list[tuple[int, ...]]:
+    """Return height and width of every picture, scaled as training does.
+
+    Raises:
+        UserError: some cannot be read; all of them are named.
+    """
+    shapes, damaged = [], []
+    for index in range(len(pictures)):
+        try:
+            shapes.append(pictures.read(index).shape[:2])
+        except UserError as error:
+            damaged.append(str(error).rstrip("."))
+    if damaged:
+        raise UserError(
+            f"{len(damaged)} of {len(pictures)} pictures cannot be used: {'; '.join(damaged)}."
+        )
+    return shapes
