@@ -83,3 +83,31 @@ def test_sizes_and_channels_are_adapted():
     assert abs(float(normalize(colors, InputSpace(shape=(1, 4, 4))).mean()) - 0.587) < 1e-6
     with pytest.raises(ValueError, match="cannot become 3"):
         normalize(torch.zeros(1, 2, 4, 4), InputSpace(shape=(3, 4, 4)))
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "sizes", "shape"),
+    [
+        ("mnist", (50_000, 10_000, 10_000), (1, 28, 28)),
+        ("fashion-mnist", (50_000, 10_000, 10_000), (1, 28, 28)),
+        ("camvid", (367, 101, 233), (3, 96, 128)),
+    ],
+)
+def test_real_sets_come_whole(name, sizes, shape):
+    parts = [open_labeled(name, part) for part in ("train", "validation", "test")]
+    assert tuple(map(len, parts)) == sizes
+    for part in parts:
+        assert part.images.shape[1:] == shape
+        assert len(part.classes) == (11 if name == "camvid" else 10)
+        classes = part.labels.unique().tolist()
+        assert classes == [*range(len(part.classes)), *([255] if name == "camvid" else [])]
+
+
+@pytest.mark.realdata
+def test_the_parts_of_the_cifar_subset_do_not_overlap():
+    parts = [open_labeled("cifar10-subset", part) for part in ("train", "validation", "test")]
+    files = [file for part in parts for file in part.files]
+    assert len(files) == len(set(files)) == 10_000
+    assert len(parts[2]) == 2_000
+    assert 700 < len(parts[1]) < 900

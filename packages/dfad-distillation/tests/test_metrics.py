@@ -64,6 +64,9 @@ def test_pixels_are_evaluated_without_void():
 
     scores = evaluate(Threshold(), bright_squares(), InputSpace(shape=(3, 16, 16)), batch=5)
     assert scores.numbers() == {"mean_iou": 1.0, "pixel_accuracy": 1.0}
+    coarse = evaluate(Threshold(), bright_squares(), InputSpace(shape=(3, 8, 8)))
+    assert coarse.confusion.sum() == scores.confusion.sum(), "in the size of the masks"
+    assert 0.7 < coarse.mean_iou < 1
 
 
 def test_evaluation_leaves_the_model_as_it_was():

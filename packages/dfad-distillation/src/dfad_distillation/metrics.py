@@ -111,7 +111,7 @@ def evaluate(
     batch: int = 250,
     device: torch.device | str = "cpu",
 ) -> Scores:
-    """Measure a model on labeled pictures.
+    """Measure a model on labeled pictures; pixels in the size of the masks.
 
     Args:
         model: On `device`.
@@ -133,6 +133,10 @@ def evaluate(
                 "evaluate on data with the classes that it was trained for"
             )
         labels = pictures.labels[done : done + len(logits)]
+        if labels.ndim > 1 and logits.shape[2:] != labels.shape[1:]:
+            logits = nn.functional.interpolate(
+                logits, size=labels.shape[1:], mode="bilinear", align_corners=False
+            )
         counts += confusion_matrix(labels, logits.argmax(1), classes=classes)
         done += len(logits)
     return Scores(task=pictures.task, confusion=counts, classes=pictures.classes)
