@@ -239,6 +239,21 @@ def test_evaluate(place: Path):
     assert any(row["name"] == "din run: style" and row["reference"] for row in rows)
 
 
+def test_only_some_pairs_are_judged(place: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+
+    def judge(*arguments: object, pairs: list[tuple[int, int]]) -> list[object]:
+        seen.append((len(arguments), pairs))
+        return []
+
+    monkeypatch.setattr("din_style.evaluation.evaluate_methods", judge)
+    words = ["evaluate", "--weights", place / "run", "--encoder", place / "vgg.safetensors"]
+    words += ["--contents", place / "contents", "--styles", place / "styles", "--size", "64"]
+    words += ["--vgg", place / "vgg.safetensors", "--data", place, "--every", "5"]
+    assert run_command(main, words).code == 0
+    assert seen == [(4, [(0, 0), (1, 1), (2, 2), (3, 3)])]
+
+
 def test_import_weights(place: Path, tmp_path: Path):
     import torch
 

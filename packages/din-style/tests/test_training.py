@@ -66,6 +66,30 @@ def test_a_step_changes_exactly_the_network(kind):
     assert all(map(torch.equal, vgg.buffers(), judge))
 
 
+def test_long_gradients_are_cut():
+    lengths = []
+    for clip in (1e-3, 1e6):
+        config = TrainingConfig(network=NETWORK, clip=clip)
+        (content, styles, _), (stylizer, _) = _batch(config), _stylizer(config)
+        before = _state(stylizer)
+        optimizer = torch.optim.SGD(stylizer.parameters(), lr=1.0)
+        pixel_step(stylizer, optimizer, content.images, styles, config=config)
+        moved = [(tensor - before[n]).square().sum() for n, tensor in _state(stylizer).items()]
+        lengths.append(float(torch.stack(moved).sum().sqrt()))
+    assert lengths[1] > 2e-3, "test invalid: the gradient is short"
+    assert lengths[0] == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_blends_of_styles_are_trained_on(tmp_path):
+    found = {}
+    for share in (0.0, 1.0):
+        config, pictures = tiny_training(tmp_path, mix_styles=share)
+        train(config, tmp_path / f"run{share}", **pictures, device="cpu")
+        rows = read_metrics(tmp_path / f"run{share}" / "metrics.jsonl")
+        found[share] = [row.value for row in rows if row.name == "style"]
+    assert found[0.0] != found[1.0]
+
+
 def test_one_batch_is_overfitted():
     config = TrainingConfig(network=NETWORK, loss=LossConfig(style_weight=10))
     (content, styles, vgg), (stylizer, optimizer) = _batch(config), _stylizer(config)

@@ -2,6 +2,8 @@
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from torch import Tensor
 from din_style.controls import Controls
 from din_style.dynamic_normalization import Statistics
 from din_style.stabilization import SlowStatistics, VideoStylizer
-from din_style.video import open_video, write_video
+from din_style.video import open_video, upright_pixels, write_video
 from tenfold_shared.errors import UserError
 from tenfold_shared.images import write_image
 from tenfold_shared.seeds import torch_stream
@@ -44,6 +46,15 @@ def test_videos_round_trip(name: str, tmp_path: Path):
     limit = 0.2 if name.endswith("gif") else 0.05
     assert np.abs(again[3] - frames[3].numpy()).mean() < limit
     assert np.abs(again[0] - again[5]).mean() > 0.01  # anew from the first frame, in order
+
+
+@pytest.mark.parametrize("rotation", [0, 90, -90, 180])
+def test_frames_of_phones_stand_upright(rotation: int):
+    upright = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    stored = np.rot90(upright, k=-rotation // 90)  # the file says how to turn it back
+    frame = SimpleNamespace(rotation=rotation, to_ndarray=lambda format: stored)
+    found = upright_pixels(cast("Any", frame))
+    np.testing.assert_allclose(found, np.moveaxis(upright, -1, 0) / 255, rtol=1e-6)
 
 
 def test_odd_sizes_are_made_even(tmp_path: Path):

@@ -65,10 +65,15 @@ class Frames:
         with _opened(self.path) as container:
             for frame in container.decode(video=0):
                 _check_size(self.path, frame.width, frame.height)
-                # Phones store the turn beside the picture; PyAV tells it from version 14 on.
-                turns = round(getattr(frame, "rotation", 0) / 90) % 4
-                pixels = np.rot90(frame.to_ndarray(format="rgb24"), k=turns)
-                yield np.ascontiguousarray(np.moveaxis(pixels, -1, 0), np.float32) / np.float32(255)
+                yield upright_pixels(frame)
+
+
+def upright_pixels(frame: VideoFrame) -> Float[np.ndarray, "3 height width"]:
+    """Return a decoded frame in [0, 1], turned counterclockwise as the file says."""
+    # Phones store the turn beside the picture; PyAV tells it from version 14 on.
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    pixels = np.rot90(frame.to_ndarray(format="rgb24"), k=turns)
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0), np.float32) / np.float32(255)
 
 
 def open_video(path: Path) -> Frames:
