@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from dfad_distillation.upsampling import UpsampledConv2d
 
 
 class Faults(NamedTuple):
@@ -67,6 +70,14 @@ class SlowAdam:
             weight.grad = None
 
 
+class PlainUpsampledConv2d(UpsampledConv2d):
+    """The chain of upsampling and convolution, with the same weights."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        upsampled = functional.interpolate(features, scale_factor=2, mode="nearest")
+        return functional.conv2d(upsampled, self.weight, self.bias, padding=1)
+
+
 class SlowGame:
     """The loop with k imitation steps and one generation step a round."""
 
@@ -81,6 +92,9 @@ class SlowGame:
     ) -> None:
         self.teacher, self.student, self.generator = teacher.eval(), student, generator
         self.adaptive, self.faults = adaptive, faults
+        for layer in generator.modules():
+            if isinstance(layer, UpsampledConv2d):
+                layer.__class__ = PlainUpsampledConv2d
         self.sgd = SlowSGD(student, 0.01, faults.momentum, 1e-4)
         self.adam = SlowAdam(generator, 1e-3)
 

@@ -1,35 +1,26 @@
-"""The verbs of `dfad-distillation`; what is heavy is imported where it is used."""
+"""The command `dfad-distillation`: its verbs, each in a module of `verbs` that imports what is heavy when it runs."""
 
 from collections.abc import Sequence
 
-from dfad_distillation.config import DemoConfig, InfoConfig
-from tenfold_shared.commands import emit, run_commands
-from tenfold_shared.errors import UserError
+from dfad_distillation.verbs import distill, train
+from tenfold_shared.commands import run_commands
 
 PROGRAM = "dfad-distillation"
 
-
-def info(config: InfoConfig) -> None:
-    """Tell what is in a checkpoint."""
-    from tenfold_shared.checkpoints import load_checkpoint
-
-    checkpoint = load_checkpoint(config.checkpoint, package=PROGRAM)
-    rows = [{"name": name, "value": value} for name, value in checkpoint.metadata.items()]
-    rows += [
-        {"name": f"model {name}", "value": sum(tensor.numel() for tensor in tensors.values())}
-        for name, tensors in checkpoint.models.items()
-    ]
-    emit(rows, json=config.json)
-
-
-def demo(config: DemoConfig) -> None:
-    """Show the method beside its baseline on embedded data."""
-    raise UserError(f"{PROGRAM} has no demonstration yet (seed {config.seed}).")
-
-
-VERBS = {"demo": demo, "info": info}
+VERBS = {
+    "train": "dfad_distillation.verbs.train:train",
+    "distill": "dfad_distillation.verbs.distill:distill",
+    "evaluate": "dfad_distillation.verbs.evaluate:evaluate",
+    "sample": "dfad_distillation.verbs.picture:sample",
+    "plot": "dfad_distillation.verbs.picture:plot",
+    "export": "dfad_distillation.verbs.export:export",
+    "demo": "dfad_distillation.verbs.demonstrate:demo",
+    "info": "dfad_distillation.verbs.inspect:info",
+    "data": "dfad_distillation.verbs.inspect:data",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return run_commands(PROGRAM, VERBS, argv=argv)
+    with train.PRESETS.chosen_by(argv), distill.PRESETS.chosen_by(argv):
+        return run_commands(PROGRAM, VERBS, argv=argv)

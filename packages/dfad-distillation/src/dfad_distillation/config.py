@@ -124,8 +124,6 @@ class DistillationConfig:
 
     input: InputSpace = field(default_factory=InputSpace)
     """What the teacher reads."""
-    task: Task = "classification"
-    """Classes of pictures, or of pixels."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     """The generator."""
     rounds: int = 1000

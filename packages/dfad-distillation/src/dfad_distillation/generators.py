@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfad_distillation.config import GeneratorConfig, InputSpace
+from dfad_distillation.upsampling import UpsampledConv2d
 
 STEPS = {"a": 4, "b": 16, "shuffle": 4}
 """Sizes are multiples of this."""
@@ -69,12 +70,10 @@ def _upsampling(
     """Return generator A: 2f channels, two nearest doublings (arXiv 1904.01186 and section 1.4)."""
     f = config.width
     return _small_map(config.latent, 2 * f, size), nn.Sequential(
-        nn.Upsample(scale_factor=2),
-        nn.Conv2d(2 * f, 2 * f, 3, padding=1),
+        UpsampledConv2d(2 * f, 2 * f),
         nn.BatchNorm2d(2 * f),
         nn.LeakyReLU(0.2),
-        nn.Upsample(scale_factor=2),
-        nn.Conv2d(2 * f, f, 3, padding=1),
+        UpsampledConv2d(2 * f, f),
         nn.BatchNorm2d(f),
         nn.LeakyReLU(0.2),
         nn.Conv2d(f, channels, 3, padding=1),

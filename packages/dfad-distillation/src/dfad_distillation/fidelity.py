@@ -1,0 +1,99 @@
+"""How true students are to their teacher on labeled pictures: accuracy, agreement, calibration, class by class."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from dfad_distillation.calibration import fit_temperature
+from dfad_distillation.calibration import reliability as measure_reliability
+from dfad_distillation.config import InputSpace
+from dfad_distillation.data import LabeledPictures
+from dfad_distillation.metrics import Scores, agreement, confusion_matrix, logits_of
+from tenfold_shared.plots import COLORS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def compare_with_teacher(
+    networks: Mapping[str, nn.Module],
+    pictures: LabeledPictures,
+    space: InputSpace,
+    *,
+    device: torch.device | str = "cpu",
+) -> list[dict[str, Any]]:
+    """Return rows of name, value, unit, reference and ratio; the first network is the teacher and the reference.
+
+    Args:
+        networks: By the name in the table.
+        pictures: With labels.
+        space: What all of them read.
+        device: Where the networks are.
+    """
+    rows: list[dict[str, Any]] = []
+    known: dict[str, float] = {}
+    teacher: Tensor | None = None
+    for name, network in networks.items():
+        logits = torch.cat(list(logits_of(network, pictures.images, space, device=device)))
+        teacher = logits if teacher is None else teacher
+        for what, value in _figures(logits, teacher, pictures).items():
+            reference = known.setdefault(what, value)
+            ratio = value / reference if reference else None
+            rows.append(
+                {
+                    "name": f"{name}: {what}", "value": value, "unit": "",
+                    "reference": reference, "ratio": ratio,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _figures(logits: Tensor, teacher: Tensor, pictures: LabeledPictures) -> dict[str, float]:
+    """Return all figures of one network."""
+    classes = len(pictures.classes)
+    if logits.shape[1] != classes:
+        raise ValueError(
+            f"{pictures.name} has {classes} classes and the network {logits.shape[1]} outputs; "
+            "evaluate on data with the classes that it was trained for"
+        )
+    said = logits.argmax(1)
+    scores = Scores(
+        task=pictures.task,
+        confusion=confusion_matrix(pictures.labels, said, classes=classes),
+        classes=pictures.classes,
+    )
+    figures = dict(scores.numbers())
+    figures["agreement with the teacher"] = agreement(logits, teacher)
+    figures["calibration error"] = measure_reliability(logits, pictures.labels).error
+    figures["temperature that labels ask for"] = fit_temperature(logits, pictures.labels)
+    for name, value in scores.per_class.items():
+        figures[f"class {name}"] = value
+    return figures
+
+
+def reliability(
+    networks: Mapping[str, nn.Module], pictures: LabeledPictures, space: InputSpace
+) -> "Figure":
+    """Draw accuracy against confidence; below the diagonal a network is too sure of itself.
+
+    Args:
+        networks: By the name in the legend.
+        pictures: With labels.
+        space: What all of them read.
+    """
+    figure, axes = new_figure(width=5.0, height=4.6)
+    plot = axes[0, 0]
+    plot.plot([0, 1], [0, 1], color=COLORS[6], linestyle="--", linewidth=1)
+    for color, (name, network) in zip(COLORS, networks.items(), strict=False):
+        logits = torch.cat(list(logits_of(network, pictures.images, space)))
+        found = measure_reliability(logits, pictures.labels)
+        used = found.share > 0
+        plot.plot(
+            found.confidence[used].numpy(), found.accuracy[used].numpy(), marker="o",
+            color=color, label=f"{name}, error {found.error:.3f}",
+        )  # fmt: skip
+    plot.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    plot.legend()
+    return figure

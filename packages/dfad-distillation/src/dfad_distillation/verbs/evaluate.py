@@ -1,0 +1,166 @@
+"""`evaluate`: a student beside its teacher, and beside students that learned in other ways."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from dfad_distillation.config import DistillationConfig
+from dfad_distillation.verbs.distill import PRESETS, Preset
+from dfad_distillation.verbs.networks import (
+    Teacher,
+    TeacherOptions,
+    open_student,
+    open_teacher,
+    with_input,
+)
+from tenfold_shared.commands import emit
+from tenfold_shared.refusals import refuses
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from dfad_distillation.data import LabeledPictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(TeacherOptions):
+    """Settings of `evaluate`."""
+
+    test: str
+    """Labeled pictures whose test part is read: mnist, fashion-mnist, digits, camvid, cifar10-subset, a folder."""
+
+    students: tuple[str, ...] = ()
+    """Files of `distill` to be scored; without them students are trained, one by each method."""
+
+    student: str = "half"
+    """The student that all methods train, see `distill`."""
+
+    student_arguments: str = "{}"
+    """JSON for its constructor."""
+
+    real: str | None = None
+    """Pictures whose training part is the method's upper bound; by default those of --test."""
+
+    related: str | None = None
+    """Pictures of a similar kind, such as digits for mnist."""
+
+    unrelated: str | None = None
+    """Pictures of another kind, such as fashion-mnist for mnist."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of the students."""
+
+    seconds: float | None = None
+    """CPU seconds of the rivals; without it, what the method took."""
+
+    preset: Preset = "standard"
+    """Settings that all other flags start from."""
+
+    data: Path | None = None
+    """Data folder of named sets, if not that of TENFOLD_DATA."""
+
+    settings: Annotated[DistillationConfig, tyro.conf.arg(name="")] = field(
+        default_factory=PRESETS.settings
+    )
+    """Settings of the game."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        if not self.seeds:
+            raise ValueError("seeds must name at least one seed, got none")
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise ValueError(f"seconds must be positive and finite, got {self.seconds}")
+
+
+@refuses
+def evaluate(config: Evaluate) -> None:
+    """Score students beside their teacher on labeled pictures.
+
+    With --students: accuracy, agreement with the teacher, calibration. Without: the method and its rivals each
+    train a student from the same first weights in the same CPU seconds; --out keeps the method's runs.
+    """
+    teacher = open_teacher(config, config.settings.input)
+    pictures = _pictures(config, config.test, "test", teacher)
+    if config.students:
+        emit(_scores(config, teacher, pictures), json=config.json)
+        return
+    emit(_comparison(config, teacher, pictures), json=config.json)
+
+
+def _pictures(config: Evaluate, where: str, part: Any, teacher: Teacher) -> "LabeledPictures":
+    """Read labeled pictures in the size that the teacher reads."""
+    from dfad_distillation.data import open_labeled
+
+    channels, *size = teacher.input.shape
+    return open_labeled(where, part, size=tuple(size), channels=channels, data=config.data)  # pyright: ignore[reportArgumentType]
+
+
+def _scores(
+    config: Evaluate, teacher: Teacher, pictures: "LabeledPictures"
+) -> list[dict[str, Any]]:
+    """Return the scores of finished students."""
+    from dfad_distillation.fidelity import compare_with_teacher
+    from dfad_distillation.model_sources import load_model
+
+    networks = {"teacher": teacher.module}
+    networks |= {path: load_model(path) for path in config.students}
+    return compare_with_teacher(networks, pictures, teacher.input, device=config.device)
+
+
+def _comparison(
+    config: Evaluate, teacher: Teacher, pictures: "LabeledPictures"
+) -> list[dict[str, Any]]:
+    """Train by all methods and return the table."""
+    from dfad_distillation.checking import look_at_teacher
+    from dfad_distillation.comparison import compare, rivals, summarize
+    from dfad_distillation.metrics import evaluate as score_pictures
+    from tenfold_shared.seeds import seed_global_state
+
+    settings = with_input(config.settings, teacher.input)
+    kind = look_at_teacher(settings, teacher.module, seed=config.seed)
+
+    def build(seed: int) -> "nn.Module":
+        seed_global_state(seed, "student")
+        return open_student(
+            config.student,
+            config.student_arguments,
+            None,
+            teacher=teacher,
+            classes=kind.classes,
+            task=kind.task,
+        ).module
+
+    def score(network: "nn.Module") -> float:
+        return score_pictures(network, pictures, teacher.input).main
+
+    outcomes = compare(
+        settings,
+        teacher=teacher.module,
+        build_student=build,
+        score=score,
+        methods=rivals(_teaching_pictures(config, teacher)),
+        seeds=config.seeds,
+        runs=config.out,
+        seconds=config.seconds,
+    )
+    reference = score(teacher.module)
+    return summarize(list(outcomes), reference=reference)
+
+
+def _teaching_pictures(config: Evaluate, teacher: Teacher) -> "dict[str, Tensor]":
+    """Return the normalized training pictures that rivals may use, by the name in the table."""
+    from dfad_distillation.data import normalize
+
+    sources = {
+        "real data": config.real or config.test,
+        "related data": config.related,
+        "unrelated data": config.unrelated,
+    }
+    return {
+        name: normalize(_pictures(config, where, "train", teacher).images, teacher.input)
+        for name, where in sources.items()
+        if where is not None
+    }

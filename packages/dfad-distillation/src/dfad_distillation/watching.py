@@ -1,0 +1,58 @@
+"""The accuracy on real pictures beside a run: a curve to look at, which nothing is chosen by."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from dfad_distillation.config import InputSpace
+from dfad_distillation.data import open_labeled
+from dfad_distillation.metrics import evaluate
+from tenfold_shared.devices import choose_device
+from tenfold_shared.files import write_atomically
+
+CURVE = "accuracy.json"
+
+
+class AccuracyCurve:
+    """Scores each student that a run keeps, and writes the scores beside it.
+
+    Args:
+        folder: Of the run.
+        where: Labeled pictures, see `open_labeled`; their test part is read.
+        input: What the networks read.
+        data: Where named sets lie.
+        device: Where the networks are.
+    """
+
+    def __init__(
+        self, folder: Path, where: str, *, input: InputSpace, data: Path | None, device: str
+    ) -> None:
+        self.path, self.input, self.device = folder / CURVE, input, choose_device(device)
+        self.pictures = open_labeled(
+            where, "test", size=input.shape[1:], channels=input.shape[0], data=data
+        )
+        self.scores: dict[int, float] = {}
+        if self.path.exists():
+            kept = json.loads(self.path.read_text("utf-8"))
+            self.scores = {int(number): float(value) for number, value in kept.items()}
+
+    def __call__(self, number: int, student: nn.Module) -> None:
+        """Score the student of a round."""
+        self.scores[number] = self.score(student)
+        ordered = {str(n): self.scores[n] for n in sorted(self.scores)}
+        write_atomically(self.path, json.dumps(ordered, indent=1) + "\n")
+
+    def score(self, network: nn.Module) -> float:
+        """Return accuracy, or mean IoU of pixels."""
+        return evaluate(network, self.pictures, self.input, device=self.device).main
+
+    def report(self, teacher: nn.Module, student: nn.Module) -> list[dict[str, Any]]:
+        """Return the scores of both as rows."""
+        kind = "accuracy" if self.pictures.task == "classification" else "mean IoU"
+        self.device = choose_device("cpu")
+        return [
+            {"name": f"{kind} of the {who} on {self.pictures.name}", "value": self.score(network)}
+            for who, network in (("teacher", teacher), ("student", student))
+        ]
