@@ -71,7 +71,9 @@ TEACHERS: dict[str, TeacherConfig] = {
         network="lenet5", input=DIGITS, epochs=30, batch=32, learning_rate=3e-3, augment="shift"
     ),
     "mnist": TeacherConfig(network="lenet5", input=MNIST, epochs=4, batch=64, learning_rate=3e-3),
-    "fashion-mnist": TeacherConfig(network="lenet5", input=FASHION_MNIST, epochs=6),
+    "fashion-mnist": TeacherConfig(
+        network="lenet5", input=FASHION_MNIST, epochs=5, batch=64, learning_rate=3e-3
+    ),
     "cifar10-subset": TeacherConfig(
         network="resnet34_8x", width=16, input=CIFAR, epochs=12, augment="shift_flip"
     ),
@@ -89,10 +91,11 @@ TEACHERS: dict[str, TeacherConfig] = {
     "camvid": TeacherConfig(
         network="unet",
         input=InputSpace(shape=(3, 96, 128), mean=(0.5,), std=(0.5,)),
-        epochs=20,
+        epochs=15,
         batch=16,
         learning_rate=5e-3,
         augment="flip",
+        class_weights=True,
     ),
 }
 """Recipe of the teacher for each data set."""
