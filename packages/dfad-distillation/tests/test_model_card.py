@@ -13,7 +13,7 @@ def _card(**settings):
 
 
 def test_a_card_says_what_it_must():
-    row = {"name": "parameters", "unit": "values", "teacher": 60, "student": 20, "ratio": 3.0}
+    row = {"name": "parameters", "value": 20, "unit": "values", "reference": 60, "ratio": 1 / 3}
     text = _card(
         scores={"agreement on generated pictures": 0.93256},
         settings={"rounds": 300, "generator": {"name": "a"}},
@@ -26,7 +26,7 @@ def test_a_card_says_what_it_must():
         "(batch, 3, 32, 32), RGB",
         "| agreement on generated pictures | 0.9326 |",
         "| generator.name | a |",
-        "| parameters (values) | 60 | 20 | 3 |",
+        "| parameters (values) | 60 | 20 | 0.3333 |",
         "divided by the temperature 1.25",
         "No privacy follows",
     ):

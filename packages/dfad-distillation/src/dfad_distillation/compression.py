@@ -28,7 +28,7 @@ class Cost(NamedTuple):
 def compression_report(
     teacher: nn.Module, student: nn.Module, shape: tuple[int, int, int], *, rounds: int = _ROUNDS
 ) -> list[dict[str, Any]]:
-    """Return one row per figure: `name`, `unit`, `teacher`, `student` and `ratio` (teacher / student).
+    """Return one row per figure: `name`, `value` (the student's), `unit`, `reference` (the teacher's), `ratio`.
 
     Args:
         teacher: Any network; copies of both are measured, on the CPU in evaluation mode.
@@ -58,8 +58,8 @@ def compression_report(
     ]
     units = ("values", "per picture", "bytes", "ms per picture on the CPU")
     return [
-        {"name": name, "unit": unit, "teacher": large, "student": small,
-         "ratio": large / small if small else None}
+        {"name": name, "value": small, "unit": unit, "reference": large,
+         "ratio": small / large if large else None}
         for name, unit, large, small in zip(Cost._fields, units, *costs, strict=True)
     ]  # fmt: skip
 

@@ -59,7 +59,7 @@ def model_card(
         told += ["## Measured", _table(("what", "value"), scores.items())]
     if compression:
         rows = [
-            (f"{row['name']} ({row['unit']})", row["teacher"], row["student"], row["ratio"])
+            (f"{row['name']} ({row['unit']})", row["reference"], row["value"], row["ratio"])
             for row in compression
         ]
         told += ["## Size", _table(("", "teacher", "student", "ratio"), rows)]

@@ -9,11 +9,9 @@ import tyro
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.verbs.distill import PRESETS, Preset
 from dfad_distillation.verbs.networks import (
-    Teacher,
     TeacherOptions,
-    open_student,
-    open_teacher,
-    with_input,
+    open_named_teacher,
+    parse_arguments,
 )
 from tenfold_shared.commands import emit
 from tenfold_shared.refusals import refuses
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dfad_distillation.data import LabeledPictures
+    from dfad_distillation.pairing import Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +81,15 @@ def evaluate(config: Evaluate) -> None:
     With --students: accuracy, agreement with the teacher, calibration. Without: the method and its rivals each
     train a student from the same first weights in the same CPU seconds; --out keeps the method's runs.
     """
-    teacher = open_teacher(config, config.settings.input)
+    teacher, settings = open_named_teacher(config, config.settings, config.preset)
     pictures = _pictures(config, config.test, "test", teacher)
     if config.students:
         emit(_scores(config, teacher, pictures), json=config.json)
         return
-    emit(_comparison(config, teacher, pictures), json=config.json)
+    emit(_comparison(config, settings, teacher, pictures), json=config.json)
 
 
-def _pictures(config: Evaluate, where: str, part: Any, teacher: Teacher) -> "LabeledPictures":
+def _pictures(config: Evaluate, where: str, part: Any, teacher: "Teacher") -> "LabeledPictures":
     """Read labeled pictures in the size that the teacher reads."""
     from dfad_distillation.data import open_labeled
 
@@ -99,7 +98,7 @@ def _pictures(config: Evaluate, where: str, part: Any, teacher: Teacher) -> "Lab
 
 
 def _scores(
-    config: Evaluate, teacher: Teacher, pictures: "LabeledPictures"
+    config: Evaluate, teacher: "Teacher", pictures: "LabeledPictures"
 ) -> list[dict[str, Any]]:
     """Return the scores of finished students."""
     from dfad_distillation.fidelity import compare_with_teacher
@@ -111,27 +110,19 @@ def _scores(
 
 
 def _comparison(
-    config: Evaluate, teacher: Teacher, pictures: "LabeledPictures"
+    config: Evaluate,
+    settings: DistillationConfig,
+    teacher: "Teacher",
+    pictures: "LabeledPictures",
 ) -> list[dict[str, Any]]:
     """Train by all methods and return the table."""
-    from dfad_distillation.checking import look_at_teacher
     from dfad_distillation.comparison import compare, rivals, summarize
+    from dfad_distillation.compressing import prepare_student
     from dfad_distillation.metrics import evaluate as score_pictures
-    from tenfold_shared.seeds import seed_global_state
-
-    settings = with_input(config.settings, teacher.input)
-    kind = look_at_teacher(settings, teacher.module, seed=config.seed)
 
     def build(seed: int) -> "nn.Module":
-        seed_global_state(seed, "student")
-        return open_student(
-            config.student,
-            config.student_arguments,
-            None,
-            teacher=teacher,
-            classes=kind.classes,
-            task=kind.task,
-        ).module
+        given = parse_arguments(config.student_arguments, "student-arguments")
+        return prepare_student(settings, teacher, config.student, arguments=given, seed=seed).module
 
     def score(network: "nn.Module") -> float:
         return score_pictures(network, pictures, teacher.input).main
@@ -150,7 +141,7 @@ def _comparison(
     return summarize(list(outcomes), reference=reference)
 
 
-def _teaching_pictures(config: Evaluate, teacher: Teacher) -> "dict[str, Tensor]":
+def _teaching_pictures(config: Evaluate, teacher: "Teacher") -> "dict[str, Tensor]":
     """Return the normalized training pictures that rivals may use, by the name in the table."""
     from dfad_distillation.data import normalize
 
