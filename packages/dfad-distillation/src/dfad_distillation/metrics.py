@@ -24,7 +24,7 @@ class Scores:
     @property
     def accuracy(self) -> float:
         """Share of pictures or pixels whose class is right."""
-        return float(self.confusion.diagonal().sum() / self.confusion.sum().clamp(min=1))
+        return int(self.confusion.diagonal().sum()) / max(int(self.confusion.sum()), 1)
 
     @property
     def per_class(self) -> dict[str, float]:
