@@ -15,7 +15,6 @@ import tomllib
 from pathlib import Path
 
 import torch
-from _rows import print_row
 
 from din_style.baselines import microast_method, transfer_method, trivial_methods
 from din_style.config import LossConfig, TrainingConfig, preset_network
@@ -27,6 +26,7 @@ from din_style.network_files import NETWORK_FILE
 from din_style.training import train
 from din_style.vgg import load_vgg
 from tenfold_shared.datasets import locate
+from tenfold_shared.result_rows import print_row
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (0, 1, 2)

@@ -12,11 +12,11 @@ import sys
 import time
 
 import torch
-from _rows import print_row
 
 from din_style import picture_pass
 from din_style.inference import StyleTransfer
 from din_style.showcases import drawn_globe
+from tenfold_shared.result_rows import print_row
 
 MEGAPIXELS_12 = (3000, 4000)
 COMPARED = (1200, 1600)

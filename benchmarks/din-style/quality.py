@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Sequence
 
 import torch
-from _rows import print_row
 
 from din_style.baselines import gatys_method, microast_method, transfer_method, trivial_methods
 from din_style.evaluation import Gallery, Method, MethodScores, evaluate_methods
@@ -21,6 +20,7 @@ from din_style.named_list import NamedList, load_named_list
 from din_style.picture_measures import measure_flicker
 from din_style.stabilization import VideoStylizer
 from din_style.vgg import load_vgg
+from tenfold_shared.result_rows import print_row
 from tenfold_shared.seeds import torch_stream
 
 FRAMES = 12

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from _rows import print_row
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -25,6 +24,7 @@ from din_style.microast import MicroAST, load_microast
 from din_style.networks import build_network
 from din_style.style_code import StyleCode
 from tenfold_shared.errors import UserError
+from tenfold_shared.result_rows import print_row
 
 Pass = Callable[[torch.Tensor], torch.Tensor]
 

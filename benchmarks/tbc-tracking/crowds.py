@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from _rows import data_folder, print_row
+from _data import data_folder
 
 from tbc_tracking.config import CandidateConfig, LinkConfig, TrackConfig, WindowConfig
 from tbc_tracking.crowd import CrowdConfig, simulate_crowd
@@ -29,6 +29,7 @@ from tbc_tracking.formats import read_tracks
 from tbc_tracking.inference import track_density
 from tbc_tracking.object_size import ObjectSize, fit_object_size
 from tbc_tracking.simulation import simulate_density
+from tenfold_shared.result_rows import print_row
 
 SHAPE = (90, 120)
 SCALE = 6.4  # pixels of the original per map pixel

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from _rows import data_folder, print_row
+from _data import data_folder
 from _trainings import trained
 from scipy.ndimage import gaussian_filter
 
@@ -35,6 +35,7 @@ from tbc_tracking.frames import open_frames
 from tbc_tracking.inference import track_density
 from tbc_tracking.object_size import ObjectSize
 from tbc_tracking.point_metrics import evaluate_points
+from tenfold_shared.result_rows import print_row
 
 SEEDS = (0, 1, 2)
 OURS = "tracking by counting"

@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from _rows import data_folder, print_row
+from _data import data_folder
 from _trainings import trained
 
 from tbc_tracking.config import TrackConfig
@@ -30,6 +30,7 @@ from tbc_tracking.evaluation import (
 from tbc_tracking.formats import read_tracks
 from tbc_tracking.frames import open_frames
 from tbc_tracking.inference import track_density
+from tenfold_shared.result_rows import print_row
 
 SEEDS = (0, 1, 2)
 TEST_BLOCKS = (1, 3, 5, 7)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import highspy
 import numpy as np
-from _rows import data_folder, print_row
+from _data import data_folder
 from crowds import SHAPE, motion
 
 from tbc_tracking.candidates import find_candidates
@@ -36,6 +36,7 @@ from tbc_tracking.solvers.highs import STARTED, solve_with_highs
 from tbc_tracking.solvers.pulp_models import solve_with_cbc, solve_with_pulp_highs
 from tbc_tracking.solvers.scipy_milp import solve_with_scipy
 from tbc_tracking.tracking_program import build_program
+from tenfold_shared.result_rows import print_row
 
 SEED = 0
 RANGES = ((60, 90), (100, 130), (200, 230))

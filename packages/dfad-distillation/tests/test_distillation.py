@@ -54,21 +54,23 @@ VARIANTS = [
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=["plain", "memory", "terms", "choice"])
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, changes):
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(number: int, _student: nn.Module) -> None:
         if number == 4:
-            raise Killed
+            raise KilledError
 
     whole = run(tmp_path / "whole", **changes)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(tmp_path / "parts", watch=kill, **changes)
     resumed = run(tmp_path / "parts", **changes)
     assert same(whole.student, resumed.student)
     assert same(whole.generator, resumed.generator)
     assert whole.table == resumed.table
-    assert (tmp_path / "whole" / PROGRESS).read_bytes() == (tmp_path / "parts" / PROGRESS).read_bytes()
+    assert (tmp_path / "whole" / PROGRESS).read_bytes() == (
+        tmp_path / "parts" / PROGRESS
+    ).read_bytes()
 
 
 def test_watching_changes_nothing(tmp_path):

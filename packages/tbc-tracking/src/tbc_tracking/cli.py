@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tbc_tracking.verbs.presets import choose_preset
+from tbc_tracking.verbs.presets import PRESETS
 from tenfold_shared.commands import run_commands
 
 PROGRAM = "tbc-tracking"
@@ -26,5 +26,5 @@ VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    with choose_preset(argv):
+    with PRESETS.chosen_by(argv):
         return run_commands(PROGRAM, VERBS, argv=argv)

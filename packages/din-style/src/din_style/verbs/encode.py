@@ -6,7 +6,6 @@ from typing import Annotated
 
 import tyro
 
-from din_style.verbs.refusals import refuses
 from din_style.verbs.sources import (
     CODE_SUFFIX,
     Source,
@@ -17,6 +16,7 @@ from din_style.verbs.sources import (
     refuse_overwriting,
 )
 from tenfold_shared.commands import emit
+from tenfold_shared.refusals import refuses
 
 
 @dataclass(frozen=True, kw_only=True)

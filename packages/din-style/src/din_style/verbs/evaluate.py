@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from din_style.verbs.refusals import refuses
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     from torch import Tensor

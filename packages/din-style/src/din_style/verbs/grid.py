@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from din_style.verbs.refusals import refuses
 from din_style.verbs.sources import Source, expand, open_transfer, refuse_overwriting
 from tenfold_shared.commands import emit
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     import torch

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from din_style.verbs.refusals import refuses
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import refuses
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from din_style.verbs.refusals import refuses
 from tenfold_shared.commands import Options, emit
 from tenfold_shared.errors import UserError
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     from din_style.data import Pictures

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from din_style.verbs.refusals import refuses
 from din_style.verbs.sources import Source, code_of_file, expand, labels, open_transfer
 from tenfold_shared.commands import emit
 from tenfold_shared.errors import UserError
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from din_style.verbs.refusals import refuses
 from din_style.verbs.sources import (
     Steering,
     code_of_file,
@@ -20,6 +19,7 @@ from din_style.verbs.sources import (
     refuse_overwriting,
 )
 from tenfold_shared.commands import emit
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     import torch

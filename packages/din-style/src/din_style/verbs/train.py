@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from din_style.config import Preset, TrainingConfig, preset_network
-from din_style.verbs.refusals import refuses
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import refuses
 
 SHIPPED = ("fast", "mobile")
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from din_style.verbs.refusals import refuses
 from din_style.verbs.sources import (
     Steering,
     code_of_file,
@@ -17,6 +16,7 @@ from din_style.verbs.sources import (
 )
 from tenfold_shared.commands import emit
 from tenfold_shared.files import check_destination
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     from din_style.stabilization import VideoStylizer

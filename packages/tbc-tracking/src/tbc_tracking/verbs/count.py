@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tbc_tracking.verbs.refusals import refuses
 from tbc_tracking.verbs.tables import write_rows
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     from tbc_tracking.density_maps import DensityMaps

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tbc_tracking.verbs.refusals import refuses
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import refuses
 
 
 @dataclass(frozen=True, kw_only=True)

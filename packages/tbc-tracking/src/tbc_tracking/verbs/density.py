@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from tbc_tracking.verbs.refusals import blamed_on, refuses
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import blamed_on, refuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ def density(config: Density) -> None:
         raise ValueError(f"density maps end in .npy or .tif, got {out.name!r}")
     frames = open_frames(config.input)
     network = load_network(config.checkpoint, device=config.device)
-    with blamed_on(config.input):
+    with blamed_on(config.input, package="tbc_tracking"):
         statistics = network.measure(frames, seed=config.seed)
         maps = network.predict(frames, batch=config.batch, statistics=statistics)
         counts = write_maps(out, maps, length=statistics.length)

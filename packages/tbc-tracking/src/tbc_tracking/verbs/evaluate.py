@@ -9,12 +9,12 @@ import tyro
 
 from tbc_tracking.config import TrackConfig
 from tbc_tracking.training_config import FrameRange, parse_blocks, refuse_overlap
-from tbc_tracking.verbs.presets import Preset, preset_settings
-from tbc_tracking.verbs.refusals import blamed_on, refuses
+from tbc_tracking.verbs.presets import PRESETS, Preset
 from tbc_tracking.verbs.sequences import find_sequence
 from tbc_tracking.verbs.sources import MapSource, SourceOptions, open_source
 from tenfold_shared.commands import emit
 from tenfold_shared.errors import UserError
+from tenfold_shared.refusals import blamed_on, refuses
 
 if TYPE_CHECKING:
     from tbc_tracking.evaluation import Evaluation, MapSequence
@@ -58,7 +58,7 @@ class Evaluate(SourceOptions):
     """What all other flags start from."""
 
     settings: Annotated[TrackConfig, tyro.conf.arg(name="")] = field(
-        default_factory=preset_settings
+        default_factory=PRESETS.settings
     )
     """All settings from maps to tracks."""
 
@@ -81,7 +81,7 @@ def evaluate(config: Evaluate) -> None:
         raise ValueError("give both --validate and --test, or neither")
     source, truth = _open(config)
     sequences = [_cut(source, truth, blocks) for blocks in _blocks(validate, test, source, truth)]
-    with blamed_on(config.data):
+    with blamed_on(config.data, package="tbc_tracking"):
         results = evaluate_methods(
             sequences[1],
             validation=sequences[0],

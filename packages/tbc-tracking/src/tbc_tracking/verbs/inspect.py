@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from tbc_tracking.verbs.refusals import refuses
 from tbc_tracking.verbs.sequences import find_sequence
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import refuses
 
 PACKAGE = "tbc-tracking"
 FORMAT = """\

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from tbc_tracking.config import TrackConfig
-from tbc_tracking.verbs.presets import Preset, preset_settings
-from tbc_tracking.verbs.refusals import blamed_on, refuses
+from tbc_tracking.verbs.presets import PRESETS, Preset
 from tbc_tracking.verbs.render import open_pictures, pick_frame
 from tbc_tracking.verbs.tables import read_numbers
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import blamed_on, refuses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ class Plot(Options):
     """What the settings of the program start from, for bounds; as in `track`."""
 
     settings: Annotated[TrackConfig, tyro.conf.arg(name="")] = field(
-        default_factory=preset_settings
+        default_factory=PRESETS.settings
     )
     """All settings of the program, for bounds; as in `track`."""
 
@@ -181,7 +181,7 @@ def _residuals(config: Plot) -> "Figure":
     size = _size(config)
     density, points, _ = _map_and_points(config)
     points = np.zeros((0, 2)) if points is None else points
-    with blamed_on(_needed(config, "maps")):
+    with blamed_on(_needed(config, "maps"), package="tbc_tracking"):
         return residual_picture(density, points, size=size)
 
 
@@ -211,7 +211,7 @@ def _bounds(config: Plot) -> "Figure":
     pick_frame(maps, config.frame, path)
     part = maps[config.frame : config.frame + config.length]
     size.refuse_misfit(part.shape[1:])
-    with blamed_on(path):
+    with blamed_on(path, package="tbc_tracking"):
         candidates = find_candidates(part, size=size, config=settings.candidates)
         program = build_program(part, candidates, windows=settings.windows, flow=settings.flow)
     trace = trace_bounds(program, solver, seed=config.seed)

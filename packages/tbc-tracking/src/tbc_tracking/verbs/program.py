@@ -8,10 +8,10 @@ from typing import Annotated
 import tyro
 
 from tbc_tracking.config import TrackConfig
-from tbc_tracking.verbs.presets import Preset, preset_settings
-from tbc_tracking.verbs.refusals import blamed_on, refuses
+from tbc_tracking.verbs.presets import PRESETS, Preset
 from tbc_tracking.verbs.sources import SourceOptions, open_source
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import blamed_on, refuses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class ExportMps(SourceOptions):
     """What all other flags start from."""
 
     settings: Annotated[TrackConfig, tyro.conf.arg(name="")] = field(
-        default_factory=preset_settings
+        default_factory=PRESETS.settings
     )
     """All settings from maps to tracks."""
 
@@ -60,7 +60,7 @@ def export_mps(config: ExportMps) -> None:
     maps = list(islice(source.maps, config.start, stop))
     if not maps:
         raise UserError(f"{config.input} has no frame {config.start}; lower --start.")
-    with blamed_on(config.input):
+    with blamed_on(config.input, package="tbc_tracking"):
         candidates = find_candidates(maps, size=source.size, config=settings.candidates)
         program = build_program(maps, candidates, windows=settings.windows, flow=settings.flow)
     matrix = formulate(program)

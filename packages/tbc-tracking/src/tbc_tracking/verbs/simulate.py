@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tbc_tracking.verbs.refusals import refuses
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
     from tbc_tracking.object_size import ObjectSize

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from tbc_tracking.config import TrackConfig
-from tbc_tracking.verbs.presets import Preset, preset_settings
-from tbc_tracking.verbs.refusals import blamed_on, refuses
+from tbc_tracking.verbs.presets import PRESETS, Preset
 from tbc_tracking.verbs.sources import MapSource, SourceOptions, open_source
 from tbc_tracking.verbs.tables import write_rows
 from tenfold_shared.commands import emit
 from tenfold_shared.files import check_destination
+from tenfold_shared.refusals import blamed_on, refuses
 
 if TYPE_CHECKING:
     from tbc_tracking.formats import Format
@@ -65,7 +65,7 @@ class Track(SourceOptions):
     """Also write the places where maps and tracks disagree most (CSV), strongest first."""
 
     settings: Annotated[TrackConfig, tyro.conf.arg(name="")] = field(
-        default_factory=preset_settings
+        default_factory=PRESETS.settings
     )
     """All settings from maps to tracks."""
 
@@ -96,7 +96,7 @@ def track(config: Track) -> None:
         from tbc_tracking.formats import read_tracks
 
         fixed = read_tracks(config.fixed, size=source.frame_size, pixel_size=config.pixel_size)
-    with blamed_on(config.input):
+    with blamed_on(config.input, package="tbc_tracking"):
         result = track_density(
             source.maps,
             size=source.size,

@@ -1,0 +1,177 @@
+"""MNIST and Fashion-MNIST, LeNet-5 to its half: the method at several budgets, and its rivals at one of them.
+
+    TENFOLD_DATA=... OMP_NUM_THREADS=1 python benchmarks/dfad-distillation/classification.py
+
+Teachers are trained by the recipes of `TEACHERS` on the first 50,000 training pictures. Budgets are rounds; CPU seconds
+are those of the whole of `distill`, on one thread. Rivals get the CPU seconds that the method took at the same seed.
+The measure of progress is compared with the accuracy on the last 10,000 training pictures. All students are trained
+first; then the test pictures are read once. Finished runs are kept in runs/dfad-distillation.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from _runs import ROOT, Finished, finished, first_student, part, teacher_of
+from scipy.stats import spearmanr
+from torch import nn
+
+from dfad_distillation.comparison import rivals
+from dfad_distillation.config import DistillationConfig
+from dfad_distillation.data import normalize
+from dfad_distillation.distillation import distill
+from dfad_distillation.metrics import evaluate
+from dfad_distillation.networks import lenet5_half
+from dfad_distillation.presets import standard
+from dfad_distillation.progress import choose, restore_state
+from dfad_distillation.rivals import Setting, steps_within
+from dfad_distillation.run_files import open_run, read_progress
+from dfad_distillation.teacher_config import TEACHERS
+from tenfold_shared.result_rows import print_row
+
+
+class Plan(NamedTuple):
+    """What is run on one data set."""
+
+    rounds: dict[str, int]
+    """Rounds of each budget, by the CPU seconds they are meant for."""
+    rivals_at: str
+    """The budget at which rivals are run."""
+    related: str | None
+    unrelated: str
+
+
+PLANS = {
+    "mnist": Plan({"60": 330, "150": 800, "600": 3200}, "150", "digits", "fashion-mnist"),
+    "fashion-mnist": Plan({"80": 420, "300": 1600}, "80", None, "mnist"),
+}
+
+
+def settings(name: str, budget: str) -> DistillationConfig:
+    """Return the settings of a budget on a data set."""
+    return dataclasses.replace(standard(PLANS[name].rounds[budget]), input=TEACHERS[name].input)
+
+
+def run_method(name: str, budget: str, seed: int, teacher: nn.Module) -> Finished:
+    """Return the method's student."""
+    config = settings(name, budget)
+
+    def play(folder: Path) -> nn.Module:
+        student = first_student(lenet5_half, seed)
+        return distill(
+            config, folder, teacher=teacher, student=student, seed=seed, device="cpu"
+        ).student
+
+    return _kept(ROOT / name / f"{budget}-{seed}", play, config)
+
+
+def run_rivals(name: str, seed: int, teacher: nn.Module, seconds: float) -> dict[str, Finished]:
+    """Return the students of all rivals."""
+    plan, space = PLANS[name], TEACHERS[name].input
+    config = settings(name, plan.rivals_at)
+    sources = {"real data": name, "related data": plan.related, "unrelated data": plan.unrelated}
+    pictures = {
+        label: normalize(part(where, "train", space).images, space)
+        for label, where in sources.items()
+        if where is not None
+    }
+    found = {}
+    for label, run in rivals(pictures).items():
+
+        def play(_folder: Path, run=run) -> nn.Module:
+            trial = Setting(config, teacher, first_student(lenet5_half, seed), seed)
+            steps = steps_within(seconds, lambda count: run(trial, count))
+            student = first_student(lenet5_half, seed)
+            run(trial._replace(student=student), steps)
+            return student.eval()
+
+        folder = ROOT / name / f"{label.replace(' ', '-')}-{plan.rivals_at}-{seed}"
+        found[label] = _kept(folder, play, config)
+    return found
+
+
+def _kept(folder: Path, play, config: DistillationConfig) -> Finished:
+    return finished(
+        folder,
+        play,
+        source="lenet5_half",
+        arguments={},
+        space=config.input,
+        classes=tuple(map(str, range(10))),
+    )
+
+
+def print_progress(name: str, budget: str, seeds: Sequence[int]) -> list[float]:
+    """Print what the measure of progress is worth on one data set; return Spearman's correlations."""
+    validation = part(name, "validation", TEACHERS[name].input)
+    correlations, chosen, last, best, count = [], [], [], [], 0
+    for seed in seeds:
+        run = open_run(ROOT / name / f"{budget}-{seed}")
+        table = read_progress(run)
+        reader, accuracy = lenet5_half(), {}
+        for one in table:
+            restore_state(run.folder, "student", one.round, reader)
+            accuracy[one.round] = evaluate(reader, validation, run.config.input).accuracy
+        count = len(table)
+        found = spearmanr([one.agreement for one in table], list(accuracy.values()))
+        correlations.append(float(found.statistic))
+        chosen.append(accuracy[choose(table).round])
+        last.append(accuracy[table[-1].round])
+        best.append(max(accuracy.values()))
+    title = f"{name}, {budget} CPU s, measure of progress over {count} states"
+    print_row(
+        f"{title}: Spearman's correlation with validation accuracy", correlations, seeds=seeds
+    )
+    print_row(
+        f"{title}: accuracy of the chosen state (reference: the last)",
+        chosen,
+        reference=last,
+        seeds=seeds,
+    )
+    regret = 100 * (np.array(best) - np.array(chosen))
+    print_row(f"{title}: regret against the best state", regret, unit="points", seeds=seeds)
+    return correlations
+
+
+def print_set(name: str, seeds: Sequence[int]) -> list[float]:
+    """Run everything on one data set, then read its test pictures and print."""
+    plan = PLANS[name]
+    teacher, spent = teacher_of(name)
+    students: dict[str, list[Finished]] = {}
+    for budget in plan.rounds:
+        students[f"DFAD, {budget} CPU s"] = [run_method(name, budget, s, teacher) for s in seeds]
+    for seed, ours in zip(seeds, students[f"DFAD, {plan.rivals_at} CPU s"], strict=True):
+        for label, one in run_rivals(name, seed, teacher, ours.cpu_seconds).items():
+            students.setdefault(f"{label}, {plan.rivals_at} CPU s", []).append(one)
+    correlations = [c for b in plan.rounds for c in print_progress(name, b, seeds)]
+    test, space = part(name, "test", TEACHERS[name].input), TEACHERS[name].input
+    known = evaluate(teacher, test, space).accuracy
+    print_row(f"{name}, teacher: test accuracy", known, cpu_seconds=spent)
+    for label, ones in students.items():
+        scores = [evaluate(one.student, test, space).accuracy for one in ones]
+        cost = float(np.mean([one.cpu_seconds for one in ones]))
+        title = f"{name}, {label}: test accuracy"
+        print_row(title, scores, reference=known, seeds=seeds, cpu_seconds=cost)
+        if label.startswith("DFAD"):
+            print_row(f"{title}, worst seed", min(scores), reference=known)
+    return correlations
+
+
+def main() -> None:
+    """Print everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", nargs="*", default=list(PLANS), choices=[*PLANS, []])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    correlations = [c for name in arguments.sets for c in print_set(name, arguments.seeds)]
+    title = "all sets and budgets: median Spearman's correlation of the measure of progress"
+    print_row(title, float(np.median(correlations)))
+
+
+if __name__ == "__main__":
+    main()
