@@ -1,6 +1,7 @@
 """Figures of benchmarks: one JSON object a line, as benchmarks/README.md says."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,4 +41,5 @@ def result_row(
 
 def print_row(name: str, values: float | Sequence[float], **more: Any) -> None:
     """Print a figure on stdout; arguments are those of `result_row`."""
-    print(json.dumps(result_row(name, values, **more)), flush=True)
+    sys.stdout.write(json.dumps(result_row(name, values, **more)) + "\n")
+    sys.stdout.flush()
