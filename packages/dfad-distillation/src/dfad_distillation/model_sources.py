@@ -84,7 +84,8 @@ def open_model(
     Args:
         source: A name of the registry; `torchvision:resnet18` or `timm:name`; `package.module:factory`
             or `path/file.py:factory`; a model file of this program; a .pt2 file of torch.export or a
-            TorchScript file. Only the constructors run code of the user's choice.
+            TorchScript file. Constructors and programs (.pt2, TorchScript, whose readers in torch
+            unpickle) can run any code: open only those that you trust. Model files and `weights` cannot.
         arguments: Of the constructor, such as `classes` or `width`.
         weights: safetensors, or a state dictionary of `torch.save`.
         outputs: `logits`, `probabilities`, `log_probabilities`, or which of several outputs.
