@@ -11,7 +11,9 @@ from torch import nn
 from dfad_distillation.checking import look_at_teacher
 from dfad_distillation.config import DistillationConfig, InputSpace
 from dfad_distillation.distillation import DistillationResult, Watcher, distill
+from dfad_distillation.memory import check_game
 from dfad_distillation.model_files import STUDENT_FILE, save_model
+from dfad_distillation.outputs import adapt_outputs
 from dfad_distillation.pairing import (
     Student,
     Teacher,
@@ -37,6 +39,7 @@ def compress(
     teacher_weights: Path | None = None,
     teacher_outputs: str = "logits",
     student_arguments: Mapping[str, Any] | None = None,
+    student_outputs: str = "logits",
     seed: int = 0,
     device: str = "auto",
 ) -> DistillationResult:
@@ -53,6 +56,7 @@ def compress(
         teacher_weights: The teacher's weights, if its source has none.
         teacher_outputs: `logits`, `probabilities`, `log_probabilities`, or which of several outputs.
         student_arguments: Of the student's constructor.
+        student_outputs: As for the teacher.
         seed: Of everything random.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
@@ -69,7 +73,10 @@ def compress(
     said = input is not None or settings.input != InputSpace()
     if isinstance(teacher, nn.Module):
         opened = Teacher(
-            module=teacher.eval(), source=_place(teacher), arguments={}, input=settings.input
+            module=adapt_outputs(teacher, teacher_outputs).eval(),
+            source=_place(teacher),
+            arguments={},
+            input=settings.input,
         )
     else:
         opened = open_teacher(
@@ -86,7 +93,14 @@ def compress(
             "std=(0.25,)); only files of train know it"
         )
     settings = dataclasses.replace(settings, input=opened.input)
-    pupil = prepare_student(settings, opened, student, arguments=student_arguments, seed=seed)
+    pupil = prepare_student(
+        settings,
+        opened,
+        student,
+        arguments=student_arguments,
+        outputs=student_outputs,
+        seed=seed,
+    )
     return teach(settings, Path(folder), opened, pupil, seed=seed, device=device)
 
 
@@ -97,6 +111,7 @@ def prepare_student(
     *,
     arguments: Mapping[str, Any] | None = None,
     weights: Path | None = None,
+    outputs: str = "logits",
     seed: int,
 ) -> Student:
     """Return a student for what the teacher answers; its first weights depend on the seed alone.
@@ -104,14 +119,16 @@ def prepare_student(
     Raises:
         UserError: The teacher cannot be distilled, or the student not built.
     """
+    check_game(config)
     kind = look_at_teacher(config, teacher.module, seed=seed)
     if isinstance(student, nn.Module):
-        return Student(student, _place(student), {})
+        return Student(adapt_outputs(student, outputs), _place(student), {}, outputs)
     seed_global_state(seed, "student")
     return open_student(
         student,
         arguments=arguments,
         weights=weights,
+        outputs=outputs,
         teacher=teacher,
         classes=kind.classes,
         task=kind.task,
@@ -170,6 +187,7 @@ def _save(
         "teacher_sha256": teacher.fingerprint(),
         "teacher_parameters": sum(p.numel() for p in teacher.module.parameters()),
         "settings": dataclasses.asdict(config),
+        "outputs": student.outputs,
     }
     scores = {one.round: one for one in result.table}
     if result.chosen in scores:

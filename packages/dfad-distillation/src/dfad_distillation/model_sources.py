@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import logging
 import sys
 import warnings
 import zipfile
@@ -249,12 +250,18 @@ def _reason(error: Exception) -> str:
 
 def _exported(path: Path) -> nn.Module:
     """Return the program of a .pt2 file."""
+    # It logs the traceback of what it also raises.
+    chatter = logging.getLogger("torch.export")
+    before = chatter.level
+    chatter.setLevel(logging.CRITICAL)
     try:
         return torch.export.load(path).module()
     except Exception as error:  # a damaged archive fails in any of its many readers
         raise UserError(
             f"{path} cannot be read as a program of torch.export: {_reason(error)}."
         ) from error
+    finally:
+        chatter.setLevel(before)
 
 
 def _scripted(path: Path) -> nn.Module:
@@ -262,7 +269,7 @@ def _scripted(path: Path) -> nn.Module:
     try:
         with zipfile.ZipFile(path) as archive:
             has_code = any("/code/" in name for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
         has_code = False
     if not has_code:
         raise UserError(

@@ -11,12 +11,17 @@ import torch
 from torch import nn
 
 from dfad_distillation.config import DistillationConfig, InputSpace
+from dfad_distillation.memory import check_network
+from dfad_distillation.model_files import PACKAGE, SavedModel, load_saved
 from dfad_distillation.model_sources import open_model
 from dfad_distillation.registry import NAMES
 from dfad_distillation.students import HALF, half_student
+from tenfold_shared.checkpoints import load_checkpoint
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
 
+LIBRARIES = ("torchvision:", "timm:")
+"""Sources whose code is known, so that a file may name them."""
 PAIR = "pair.json"
 """In a run folder: which teacher and student it belongs to."""
 
@@ -52,6 +57,8 @@ class Student(NamedTuple):
     module: nn.Module
     source: str
     arguments: dict[str, Any]
+    outputs: str = "logits"
+    """What it answers, see `open_model`."""
 
 
 def open_teacher(
@@ -102,6 +109,7 @@ def open_student(
     *,
     arguments: Mapping[str, Any] | None = None,
     weights: Path | None = None,
+    outputs: str = "logits",
     teacher: Teacher,
     classes: int,
     task: str,
@@ -112,6 +120,7 @@ def open_student(
         source: As for the teacher, or `half`.
         arguments: Of its constructor.
         weights: File to start from.
+        outputs: What it answers.
         teacher: What it will learn from.
         classes: Number of outputs.
         task: `classification` or `segmentation`.
@@ -130,13 +139,55 @@ def open_student(
             parameters=sum(p.numel() for p in teacher.module.parameters()),
         )
         source, given = choice.name, {**choice.arguments, **given}
-    built = {"classes": classes, **given} if source in NAMES else given
-    opened = open_model(source, arguments=built, weights=weights, shape=teacher.input.shape)
+    channels = teacher.input.shape[0]
+    if source in NAMES:
+        check_network(source, classes=classes, channels=channels, arguments=given)
+    if source in NAMES or source.startswith(LIBRARIES):
+        given = {"classes": classes, **given}
+    opened = open_model(
+        source, arguments=given, weights=weights, outputs=outputs, shape=teacher.input.shape
+    )
     if not any(p.requires_grad for p in opened.module.parameters()):
         raise UserError(f"the student {source} has no weights to train; name a constructor.")
     if any(opened.module is one for one in teacher.module.modules()):
         raise UserError(f"{source} is the teacher itself; name a constructor that builds another.")
-    return Student(opened.module, opened.source, opened.arguments)
+    return Student(opened.module, opened.source, opened.arguments, outputs)
+
+
+def open_saved(
+    path: Path, *, constructor: str | None = None, arguments: Mapping[str, Any] | None = None
+) -> SavedModel:
+    """Return the network of a file of `train` or `distill`.
+
+    Args:
+        path: The file.
+        constructor: Source that builds the network. Networks with a name and those of torchvision and timm
+            need none; a file must not choose which other code runs.
+        arguments: Of that constructor.
+
+    Raises:
+        UserError: The file is damaged or something else, or needs a constructor.
+    """
+    stored = load_checkpoint(path, package=PACKAGE).metadata
+    source, about = str(stored.get("source")), stored.get("about")
+    outputs = str(about.get("outputs", "logits")) if isinstance(about, dict) else "logits"
+    given = dict(arguments or {})
+    if constructor is None and source.startswith(LIBRARIES):
+        constructor, kept = source, stored.get("arguments")
+        given = {**(kept if isinstance(kept, dict) else {}), **given}
+    if constructor is None or source in NAMES:
+        if ":" in source:
+            raise UserError(
+                f"{path} holds a network that {source} builds; name that code with --constructor, if you "
+                "trust it."
+            )
+        return load_saved(path)
+    shape = (
+        stored.get("input", {}).get("shape", ()) if isinstance(stored.get("input"), dict) else ()
+    )
+    channels = tuple(shape) if len(shape) == 3 else InputSpace().shape
+    module = open_model(constructor, arguments=given, outputs=outputs, shape=channels).module  # pyright: ignore[reportArgumentType]
+    return load_saved(path, module=module)
 
 
 def agree_on_pair(

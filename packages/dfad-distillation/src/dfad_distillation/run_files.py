@@ -18,7 +18,7 @@ from dfad_distillation.config import (
 from dfad_distillation.distillation import PROGRESS
 from dfad_distillation.generators import Generator
 from dfad_distillation.progress import PACKAGE, STATES, StateScore, restore_state
-from dfad_distillation.watching import CURVE
+from dfad_distillation.watching import read_curve
 from tenfold_shared.checkpoints import load_checkpoint
 from tenfold_shared.errors import UserError
 from tenfold_shared.runs import CHECKPOINT_NAME
@@ -127,11 +127,5 @@ def read_progress(run: Run) -> list[StateScore]:
 
 
 def read_accuracy(run: Run) -> dict[int, float]:
-    """Return the accuracy on real pictures by round, where the run was given some."""
-    path = run.folder / CURVE
-    if not path.exists():
-        return {}
-    try:
-        return {int(n): float(v) for n, v in json.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged; delete it and run distill again.") from error
+    """Return the score on real pictures by round, where the run was given some."""
+    return read_curve(run.folder)

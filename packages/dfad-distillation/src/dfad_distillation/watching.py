@@ -10,9 +10,25 @@ from dfad_distillation.config import InputSpace
 from dfad_distillation.data import open_labeled
 from dfad_distillation.metrics import evaluate
 from tenfold_shared.devices import choose_device
+from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
 
 CURVE = "accuracy.json"
+
+
+def read_curve(folder: Path) -> dict[int, float]:
+    """Return the scores of a run by round; none if it was given no pictures.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    path = folder / CURVE
+    if not path.exists():
+        return {}
+    try:
+        return {int(n): float(v) for n, v in json.loads(path.read_text("utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged; delete it and run distill again.") from error
 
 
 class AccuracyCurve:
@@ -33,10 +49,7 @@ class AccuracyCurve:
         self.pictures = open_labeled(
             where, "test", size=input.shape[1:], channels=input.shape[0], data=data
         )
-        self.scores: dict[int, float] = {}
-        if self.path.exists():
-            kept = json.loads(self.path.read_text("utf-8"))
-            self.scores = {int(number): float(value) for number, value in kept.items()}
+        self.scores = read_curve(folder)
 
     def __call__(self, number: int, student: nn.Module) -> None:
         """Score the student of a round."""

@@ -12,6 +12,7 @@ from dfad_distillation.verbs.networks import (
     TeacherOptions,
     open_named_teacher,
     parse_arguments,
+    refuse_overwriting,
 )
 from tenfold_shared.commands import emit
 from tenfold_shared.presets import Presets
@@ -46,6 +47,9 @@ class Distill(TeacherOptions):
 
     student_weights: Path | None = None
     """Weights to start from; random without them."""
+
+    student_outputs: str = "logits"
+    """As for the teacher."""
 
     preset: Preset = "standard"
     """Settings that all other flags start from; `paper`: the paper's, slow."""
@@ -82,6 +86,7 @@ def distill(config: Distill) -> None:
         config.student,
         arguments=parse_arguments(config.student_arguments, "student-arguments"),
         weights=config.student_weights,
+        outputs=config.student_outputs,
         seed=config.seed,
     )
     if config.check:
@@ -101,8 +106,11 @@ def _run(
     from dfad_distillation.compression import compression_report
     from dfad_distillation.model_files import STUDENT_FILE
     from dfad_distillation.watching import AccuracyCurve
+    from tenfold_shared.runs import CHECKPOINT_NAME
 
     folder = config.out or Path("run")
+    for name in (STUDENT_FILE, CHECKPOINT_NAME):
+        refuse_overwriting(folder / name, config.teacher, config.teacher_weights)
     curve = None
     if config.test is not None:
         curve = AccuracyCurve(

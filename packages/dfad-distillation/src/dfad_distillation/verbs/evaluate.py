@@ -14,6 +14,7 @@ from dfad_distillation.verbs.networks import (
     parse_arguments,
 )
 from tenfold_shared.commands import emit
+from tenfold_shared.errors import UserError
 from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ class Evaluate(TeacherOptions):
     """Labeled pictures whose test part is read: mnist, fashion-mnist, digits, camvid, cifar10-subset, a folder."""
 
     students: tuple[str, ...] = ()
-    """Files of `distill` to be scored; without them students are trained, one by each method."""
+    """Files or run folders of `distill` to be scored; without them students are trained, one by each method."""
+
+    constructor: str | None = None
+    """What builds the networks of these files, where they hold code of yours."""
 
     student: str = "half"
     """The student that all methods train, see `distill`."""
@@ -52,7 +56,7 @@ class Evaluate(TeacherOptions):
     """Of the students."""
 
     seconds: float | None = None
-    """CPU seconds of the rivals; without it, what the method took."""
+    """CPU seconds of each rival; without it, what the method took."""
 
     preset: Preset = "standard"
     """Settings that all other flags start from."""
@@ -102,11 +106,22 @@ def _scores(
 ) -> list[dict[str, Any]]:
     """Return the scores of finished students."""
     from dfad_distillation.fidelity import compare_with_teacher
-    from dfad_distillation.model_sources import load_model
+    from dfad_distillation.model_files import STUDENT_FILE
+    from dfad_distillation.pairing import open_saved
+    from tenfold_shared.devices import choose_device
 
-    networks = {"teacher": teacher.module}
-    networks |= {path: load_model(path) for path in config.students}
-    return compare_with_teacher(networks, pictures, teacher.input, device=config.device)
+    device = choose_device(config.device)
+    networks = {"teacher": teacher.module.to(device)}
+    for name in config.students:
+        path = Path(name) / STUDENT_FILE if Path(name).is_dir() else Path(name)
+        saved = open_saved(path, constructor=config.constructor)
+        if saved.input != teacher.input:
+            raise UserError(
+                f"{path} reads {saved.input.shape} with mean {saved.input.mean} and std {saved.input.std}, its "
+                f"teacher {teacher.input.shape}, {teacher.input.mean} and {teacher.input.std}; pass its own teacher."
+            )
+        networks[name] = saved.module.to(device)
+    return compare_with_teacher(networks, pictures, teacher.input, device=device)
 
 
 def _comparison(

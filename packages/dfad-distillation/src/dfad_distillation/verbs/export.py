@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from dfad_distillation.verbs.networks import refuse_overwriting
 from tenfold_shared.commands import Options, emit
 from tenfold_shared.refusals import refuses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +22,9 @@ class Export(Options):
 
     model: Annotated[Path, tyro.conf.Positional]
     """File of `distill` or `train`, or a run folder of `distill`."""
+
+    constructor: str | None = None
+    """What builds the network, where it is code of yours."""
 
     from_unit_range: bool = False
     """Let the program read pictures in [0, 1] and normalize them itself."""
@@ -31,16 +40,55 @@ def export(config: Export) -> None:
     The program takes batches of any length.
     """
     from dfad_distillation.export import export_model
-    from dfad_distillation.model_files import STUDENT_FILE, load_saved
+    from dfad_distillation.model_card import model_card, write_card
+    from dfad_distillation.model_files import STUDENT_FILE
+    from dfad_distillation.pairing import open_saved
 
     path = config.model / STUDENT_FILE if config.model.is_dir() else config.model
-    model = load_saved(path)
     out = config.out or Path(f"{path.stem}.pt2")
-    export_model(
-        out,
+    refuse_overwriting(out, path)
+    model = open_saved(path, constructor=config.constructor)
+    export_model(out, model, from_unit_range=config.from_unit_range, temperature=config.temperature)
+    told = model.about
+    agreement = told.get("agreement")
+    card = model_card(
+        out.name,
         model,
+        teacher=f"{told.get('teacher', 'an unknown teacher')} (SHA-256 {told.get('teacher_sha256', 'unknown')})",
+        settings={
+            "rounds": told.get("rounds"),
+            "seed": told.get("seed"),
+            **_table(told, "settings"),
+        },
+        scores={}
+        if agreement is None
+        else {"agreement with the teacher on generated pictures": agreement},
+        compression=_size(model.module, told.get("teacher_parameters")),
         from_unit_range=config.from_unit_range,
         temperature=config.temperature,
-        about=model.about,
     )
-    emit([{"file": str(out), "bytes": out.stat().st_size}], json=config.json)
+    rows = [{"file": str(out), "bytes": out.stat().st_size}]
+    written = write_card(out, card)
+    emit([*rows, {"file": str(written), "bytes": written.stat().st_size}], json=config.json)
+
+
+def _table(about: "Mapping[str, Any]", name: str) -> dict[str, Any]:
+    """Return a nested table of a model file, or nothing."""
+    found = about.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _size(module: "nn.Module", teacher: Any) -> list[dict[str, Any]]:
+    """Return the row of parameters, where those of the teacher are known."""
+    if not isinstance(teacher, int) or teacher < 1:
+        return []
+    own = sum(p.numel() for p in module.parameters())
+    return [
+        {
+            "name": "parameters",
+            "value": own,
+            "unit": "values",
+            "reference": teacher,
+            "ratio": own / teacher,
+        }
+    ]

@@ -10,6 +10,7 @@ import tyro
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.presets import preset
 from tenfold_shared.commands import Options
+from tenfold_shared.errors import UserError
 
 if TYPE_CHECKING:
     from dfad_distillation.pairing import Teacher
@@ -43,6 +44,7 @@ def open_named_teacher(
         name: Of the preset that they started from: where they still have its input, the teacher's file
             knows better.
     """
+    from dfad_distillation.memory import check_game
     from dfad_distillation.pairing import open_teacher
 
     teacher = open_teacher(
@@ -53,7 +55,21 @@ def open_named_teacher(
         input=settings.input,
         default=preset(name).input,
     )
-    return teacher, replace(settings, input=teacher.input)
+    settings = replace(settings, input=teacher.input)
+    check_game(settings)
+    return teacher, settings
+
+
+def refuse_overwriting(out: Path, *inputs: str | Path | None) -> None:
+    """Refuse a result that would replace or fill what it is made from.
+
+    Raises:
+        UserError: The sentence names the input.
+    """
+    place = out.resolve()
+    for one in inputs:
+        if one is not None and Path(one).exists() and place == Path(one).resolve():
+            raise UserError(f"--out {out} would write over the input {one}; choose another place.")
 
 
 def parse_arguments(text: str, flag: str) -> dict[str, Any]:

@@ -44,9 +44,11 @@ def sample(config: Sample) -> None:
 
     They show what the student was taught with; they are no pictures of the teacher's data.
     """
+    from dfad_distillation.memory import check_samples
     from dfad_distillation.run_files import load_generator, open_run, paint
 
     run = open_run(config.run)
+    check_samples(run.config, config.count)
     pictures = paint(load_generator(run, config.round), config.count, seed=config.seed)
     out = config.out or Path("samples.safetensors" if config.raw else "samples.png")
     if config.raw:
@@ -76,10 +78,13 @@ class Plot(Options):
     """Run folder of `distill`; all but `comparison`, `strips` and `calibration` read it."""
 
     teacher: Path | None = None
-    """Teacher file of `train`, for `balance`, `confusion`, `strips` and `calibration`."""
+    """Teacher: a file of `train`, .pt2 or TorchScript, for `balance`, `confusion`, `strips` and `calibration`."""
 
     student: Path | None = None
     """Student file of `distill`, for `confusion`, `strips` and `calibration`."""
+
+    constructor: str | None = None
+    """What builds the student, where it is code of yours."""
 
     table: Path | None = None
     """`comparison`: what `evaluate --json` printed."""
@@ -138,8 +143,8 @@ def _picture(config: Plot) -> "NDArray[np.float32]":
         )
     from dfad_distillation.data import normalize
 
-    teacher, space = _network(config, "teacher")
-    student, _ = _network(config, "student")
+    teacher, _ = _network(config, "teacher")
+    student, space = _network(config, "student")
     pictures = _labeled(config, space)
     if pictures.task != "segmentation":
         raise ValueError(
@@ -161,11 +166,10 @@ def _figure(config: Plot) -> "Figure":
     if config.kind == "calibration":
         from dfad_distillation.fidelity import reliability
 
-        networks = {name: _network(config, name) for name in ("teacher", "student")}
-        pictures = _labeled(config, networks["teacher"][1])
-        return reliability(
-            {n: m for n, (m, _) in networks.items()}, pictures, networks["teacher"][1]
-        )
+        teacher, _ = _network(config, "teacher")
+        student, space = _network(config, "student")
+        networks = {"teacher": teacher, "student": student}
+        return reliability(networks, _labeled(config, space), space)
     run = open_run(_needed(config, "run"))
     match config.kind:
         case "losses":
@@ -187,10 +191,16 @@ def _needed(config: Plot, name: str) -> Path:
 
 
 def _network(config: Plot, name: str) -> "tuple[nn.Module, Any]":
-    """Return a network from its file, and what it reads."""
-    from dfad_distillation.model_files import load_saved
+    """Return a network from its file, and what it reads, if its file says so."""
+    path = _needed(config, name)
+    if path.suffix != ".safetensors":
+        from dfad_distillation.model_sources import load_model
 
-    saved = load_saved(_needed(config, name))
+        return load_model(str(path)), None
+    from dfad_distillation.pairing import open_saved
+
+    built_by = config.constructor if name == "student" else None
+    saved = open_saved(path, constructor=built_by)
     return saved.module, saved.input
 
 

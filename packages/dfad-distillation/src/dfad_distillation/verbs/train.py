@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from dfad_distillation.teacher_config import TEACHERS, TeacherConfig
+from dfad_distillation.verbs.networks import refuse_overwriting
 from tenfold_shared.commands import Options, emit
 from tenfold_shared.presets import Presets
 from tenfold_shared.refusals import refuses
@@ -45,26 +46,32 @@ def train(config: Train) -> None:
     validation pictures, which are cut from the training part.
     """
     from dfad_distillation.data import open_labeled
+    from dfad_distillation.memory import check_network, check_pictures
     from dfad_distillation.model_files import TEACHER_FILE
     from dfad_distillation.teacher_training import train_teacher
 
-    space = config.settings.input
+    settings, space = config.settings, config.settings.input
+    out = config.out or Path("teacher")
+    refuse_overwriting(out, config.pictures)
+    check_pictures(space, settings.batch)
     parts = [
         open_labeled(
             config.pictures, part, size=space.shape[1:], channels=space.shape[0], data=config.data
         )
         for part in ("train", "validation")
     ]
-    out = config.out or Path("teacher")
+    width = {"width": settings.width} if settings.width else {}
+    classes = len(parts[0].classes)
+    check_network(settings.network, classes=classes, channels=space.shape[0], arguments=width)
     result = train_teacher(
-        config.settings,
+        settings,
         out,
         training=parts[0],
         validation=parts[1],
         seed=config.seed,
         device=config.device,
     )
-    row: dict[str, object] = {"network": str(out / TEACHER_FILE), "classes": len(parts[0].classes)}
+    row: dict[str, object] = {"network": str(out / TEACHER_FILE), "classes": classes}
     if result.scores is not None:
         row |= {f"validation {name}": value for name, value in result.scores.numbers().items()}
     emit([row], json=config.json)
