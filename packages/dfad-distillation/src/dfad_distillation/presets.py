@@ -54,6 +54,19 @@ def digits() -> DistillationConfig:
     return replace(standard(190), input=DIGITS, states=8)
 
 
+def camvid() -> DistillationConfig:
+    """Return settings for a small segmenter: coarse pictures whose statistics are those the teacher knows."""
+    return DistillationConfig(
+        input=InputSpace(shape=(3, 96, 128), mean=(0.5,), std=(0.5,)),
+        generator=GeneratorConfig(name="b", width=16, latent=256, output="range"),
+        rounds=260,
+        batch=16,
+        generation_loss="log_mae",
+        student_rate=0.05,
+        regularizers=RegularizerConfig(balance=1.0, smoothness=0.5, batch_statistics=0.5),
+    )
+
+
 def _paper(
     generator: str,
     latent: int,
@@ -126,6 +139,7 @@ DISTILLATIONS: dict[str, Callable[[], DistillationConfig]] = {
     "standard": standard,
     "long": long,
     "digits": digits,
+    "camvid": camvid,
     "paper": _paper_mnist,
     "paper-cifar": _paper_cifar,
     "paper-caltech101": _paper_caltech,

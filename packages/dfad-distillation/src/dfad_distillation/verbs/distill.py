@@ -27,6 +27,7 @@ Preset = Literal[
     "standard",
     "long",
     "digits",
+    "camvid",
     "paper",
     "paper-cifar",
     "paper-caltech101",
