@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, LeNet-5 to its half: the method at several budgets, and its rivals at one of them.
+"""MNIST, Fashion-MNIST and a part of CIFAR-10: the method at several budgets, and its rivals at one of them.
 
     TENFOLD_DATA=... OMP_NUM_THREADS=1 python benchmarks/dfad-distillation/classification.py
 
@@ -10,7 +10,7 @@ first; then the test pictures are read once. Finished runs are kept in runs/dfad
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +25,16 @@ from dfad_distillation.config import DistillationConfig
 from dfad_distillation.data import normalize
 from dfad_distillation.distillation import distill
 from dfad_distillation.metrics import evaluate
-from dfad_distillation.networks import lenet5_half
-from dfad_distillation.presets import standard
+from dfad_distillation.presets import photographs, standard
 from dfad_distillation.progress import choose, restore_state
+from dfad_distillation.registry import build_network
 from dfad_distillation.rivals import Setting, steps_within
 from dfad_distillation.run_files import open_run, read_progress
 from dfad_distillation.teacher_config import TEACHERS
 from tenfold_shared.result_rows import print_row
+
+
+CLASSES = 10
 
 
 class Plan(NamedTuple):
@@ -43,17 +46,50 @@ class Plan(NamedTuple):
     """The budget at which rivals are run."""
     related: str | None
     unrelated: str
+    student: str = "lenet5_half"
+    """Name of its network."""
+    width: int = 0
+    """Of the student, if it has a choice."""
+    settings: Callable[[int], DistillationConfig] = standard
+    """Of a number of rounds."""
+
+    @property
+    def arguments(self) -> dict[str, int]:
+        """Return what the student's constructor is given."""
+        return {"width": self.width} if self.width else {}
 
 
 PLANS = {
     "mnist": Plan({"60": 330, "150": 800, "600": 3200}, "150", "digits", "fashion-mnist"),
     "fashion-mnist": Plan({"80": 420, "300": 1600}, "80", None, "mnist"),
+    "cifar10-subset": Plan(
+        {"300": 330},
+        "300",
+        None,
+        "fashion-mnist",
+        student="small_cnn",
+        width=12,
+        settings=photographs,
+    ),
 }
 
 
 def settings(name: str, budget: str) -> DistillationConfig:
     """Return the settings of a budget on a data set."""
-    return dataclasses.replace(standard(PLANS[name].rounds[budget]), input=TEACHERS[name].input)
+    return dataclasses.replace(
+        PLANS[name].settings(PLANS[name].rounds[budget]), input=TEACHERS[name].input
+    )
+
+
+def new_student(name: str, seed: int) -> nn.Module:
+    """Return a student with the first weights of a seed."""
+    plan, channels = PLANS[name], TEACHERS[name].input.shape[0]
+    return first_student(
+        lambda: build_network(
+            plan.student, classes=CLASSES, channels=channels, arguments=plan.arguments
+        ),
+        seed,
+    )
 
 
 def run_method(name: str, budget: str, seed: int, teacher: nn.Module) -> Finished:
@@ -61,12 +97,12 @@ def run_method(name: str, budget: str, seed: int, teacher: nn.Module) -> Finishe
     config = settings(name, budget)
 
     def play(folder: Path) -> nn.Module:
-        student = first_student(lenet5_half, seed)
+        student = new_student(name, seed)
         return distill(
             config, folder, teacher=teacher, student=student, seed=seed, device="cpu"
         ).student
 
-    return _kept(ROOT / name / f"{budget}-{seed}", play, config)
+    return _kept(ROOT / name / f"{budget}-{seed}", play, config, PLANS[name])
 
 
 def run_rivals(name: str, seed: int, teacher: nn.Module, seconds: float) -> dict[str, Finished]:
@@ -83,25 +119,28 @@ def run_rivals(name: str, seed: int, teacher: nn.Module, seconds: float) -> dict
     for label, run in rivals(pictures).items():
 
         def play(_folder: Path, run=run) -> nn.Module:
-            trial = Setting(config, teacher, first_student(lenet5_half, seed), seed)
+            trial = Setting(config, teacher, new_student(name, seed), seed)
             steps = steps_within(seconds, lambda count: run(trial, count))
-            student = first_student(lenet5_half, seed)
+            student = new_student(name, seed)
             run(trial._replace(student=student), steps)
             return student.eval()
 
         folder = ROOT / name / f"{label.replace(' ', '-')}-{plan.rivals_at}-{seed}"
-        found[label] = _kept(folder, play, config)
+        found[label] = _kept(folder, play, config, plan)
     return found
 
 
-def _kept(folder: Path, play, config: DistillationConfig) -> Finished:
+def _kept(
+    folder: Path, play: Callable[[Path], nn.Module], config: DistillationConfig, plan: Plan
+) -> Finished:
+    """Return a student, trained unless that was done before."""
     return finished(
         folder,
         play,
-        source="lenet5_half",
-        arguments={},
+        source=plan.student,
+        arguments=plan.arguments,
         space=config.input,
-        classes=tuple(map(str, range(10))),
+        classes=tuple(map(str, range(CLASSES))),
     )
 
 
@@ -112,7 +151,7 @@ def print_progress(name: str, budget: str, seeds: Sequence[int]) -> list[float]:
     for seed in seeds:
         run = open_run(ROOT / name / f"{budget}-{seed}")
         table = read_progress(run)
-        reader, accuracy = lenet5_half(), {}
+        reader, accuracy = new_student(name, seed), {}
         for one in table:
             restore_state(run.folder, "student", one.round, reader)
             accuracy[one.round] = evaluate(reader, validation, run.config.input).accuracy

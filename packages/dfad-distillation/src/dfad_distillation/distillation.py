@@ -108,7 +108,9 @@ def distill(
                 f"batch must be a multiple of the {world.size} processes, got {config.batch}"
             )
         if config.replay and world.size > 1:
-            raise ValueError("replay needs one process, because each would remember other batches")
+            raise ValueError(
+                "replay needs one process, because each would remember other batches; set replay to 0"
+            )
         with RunFolder(
             folder,
             config=config,

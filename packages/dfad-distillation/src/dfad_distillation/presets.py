@@ -54,6 +54,16 @@ def digits() -> DistillationConfig:
     return replace(standard(190), input=DIGITS, states=8)
 
 
+def photographs(rounds: int = 330) -> DistillationConfig:
+    """Return settings for small classifiers of photographs with batch normalization."""
+    return replace(
+        standard(rounds),
+        input=CIFAR,
+        batch=64,
+        regularizers=RegularizerConfig(balance=4.0, smoothness=1.0, batch_statistics=0.5),
+    )
+
+
 def camvid() -> DistillationConfig:
     """Return settings for a small segmenter: coarse pictures whose statistics are those the teacher knows."""
     return DistillationConfig(
@@ -139,6 +149,7 @@ DISTILLATIONS: dict[str, Callable[[], DistillationConfig]] = {
     "standard": standard,
     "long": long,
     "digits": digits,
+    "photographs": photographs,
     "camvid": camvid,
     "paper": _paper_mnist,
     "paper-cifar": _paper_cifar,

@@ -75,7 +75,7 @@ TEACHERS: dict[str, TeacherConfig] = {
         network="lenet5", input=FASHION_MNIST, epochs=5, batch=64, learning_rate=3e-3
     ),
     "cifar10-subset": TeacherConfig(
-        network="resnet34_8x", width=16, input=CIFAR, epochs=12, augment="shift_flip"
+        network="small_cnn", width=24, input=CIFAR, epochs=12, augment="shift_flip"
     ),
     "cifar10": TeacherConfig(
         network="resnet34_8x",

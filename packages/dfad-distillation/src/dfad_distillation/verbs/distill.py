@@ -27,6 +27,7 @@ Preset = Literal[
     "standard",
     "long",
     "digits",
+    "photographs",
     "camvid",
     "paper",
     "paper-cifar",
