@@ -132,7 +132,9 @@ def test_a_preset_does_not_override_what_the_teacher_file_says(
     assert open_run(tmp_path).config.input == SPACE
 
 
-@pytest.mark.parametrize("teacher", ["teacher.pt2", "teacher.pt", "weights.pth", "factory", "probabilities"])  # fmt: skip
+@pytest.mark.parametrize(
+    "teacher", ["teacher.pt2", "teacher.pt", "weights.pth", "factory", "probabilities"]
+)
 def test_teachers_of_users(place: Path, tmp_path: Path, teacher: str):
     source = {
         "weights.pth": ["small_cnn", "--teacher-weights", place / "weights.pth",

@@ -11,10 +11,43 @@ from dfad_distillation.calibration import reliability as measure_reliability
 from dfad_distillation.config import InputSpace
 from dfad_distillation.data import LabeledPictures
 from dfad_distillation.metrics import Scores, agreement, confusion_matrix, logits_of
+from tenfold_shared.errors import UserError
 from tenfold_shared.plots import COLORS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def check_labels(pictures: LabeledPictures, logits: Tensor) -> None:
+    """Refuse labels that are no answers of a network.
+
+    Args:
+        pictures: With labels of pictures or of pixels.
+        logits: Of any pictures.
+
+    Raises:
+        UserError: The number of classes differs, or pictures and pixels are mixed up.
+    """
+    classes, outputs = len(pictures.classes), logits.shape[1]
+    if classes != outputs:
+        raise UserError(
+            f"{pictures.name} has {classes} classes and the network {outputs} outputs; pass pictures with "
+            "the classes that it was trained for."
+        )
+    if (logits.ndim == 2) != (pictures.task == "classification"):
+        kinds = ("pictures", "pixels") if logits.ndim == 4 else ("pixels", "pictures")
+        raise UserError(
+            f"{pictures.name} has labels of {kinds[0]} and the network answers for {kinds[1]}; pass "
+            "pictures that are labeled as it was trained."
+        )
+
+
+def in_size_of_labels(logits: Tensor, pictures: LabeledPictures) -> Tensor:
+    """Return logits of pixels in the size of the masks, bilinearly; those of pictures as they are."""
+    size = pictures.labels.shape[1:]
+    if logits.ndim == 2 or logits.shape[2:] == size:
+        return logits
+    return nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
 
 def compare_with_teacher(
@@ -53,11 +86,8 @@ def compare_with_teacher(
 def _figures(logits: Tensor, teacher: Tensor, pictures: LabeledPictures) -> dict[str, float]:
     """Return all figures of one network."""
     classes = len(pictures.classes)
-    if logits.shape[1] != classes:
-        raise ValueError(
-            f"{pictures.name} has {classes} classes and the network {logits.shape[1]} outputs; "
-            "evaluate on data with the classes that it was trained for"
-        )
+    check_labels(pictures, logits)
+    logits, teacher = (in_size_of_labels(one, pictures) for one in (logits, teacher))
     said = logits.argmax(1)
     scores = Scores(
         task=pictures.task,
@@ -88,7 +118,8 @@ def reliability(
     plot.plot([0, 1], [0, 1], color=COLORS[6], linestyle="--", linewidth=1)
     for color, (name, network) in zip(COLORS, networks.items(), strict=False):
         logits = torch.cat(list(logits_of(network, pictures.images, space)))
-        found = measure_reliability(logits, pictures.labels)
+        check_labels(pictures, logits)
+        found = measure_reliability(in_size_of_labels(logits, pictures), pictures.labels)
         used = found.share > 0
         plot.plot(
             found.confidence[used].numpy(), found.accuracy[used].numpy(), marker="o",

@@ -143,7 +143,7 @@ PALETTE = torch.tensor(
         (0.1, 0.7, 0.8), (0.0, 0.0, 0.0),
     ]
 )  # fmt: skip
-"""One color per class; classes beyond repeat them.."""
+"""One color per class; classes beyond repeat them."""
 
 
 @torch.no_grad()
@@ -163,7 +163,8 @@ def strips(
     shown = as_arrays(images, space)
     for i, picture in enumerate(shown):
         painted = picture if len(picture) == 3 else np.repeat(picture, 3, axis=0)
-        maps = [labels[i].long(), *(answer[i] for answer in answers)]
+        label = nn.functional.interpolate(labels[i][None, None].float(), size=painted.shape[1:])
+        maps = [label[0, 0].long(), *(answer[i] for answer in answers)]
         cells += [painted, *(_colored(one) for one in maps)]
     return image_grid(cells, columns=2 + len(networks))
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from dfad_distillation.config import InputSpace
 from dfad_distillation.data import open_labeled
-from dfad_distillation.metrics import evaluate
+from dfad_distillation.fidelity import check_labels
+from dfad_distillation.metrics import evaluate, logits_of
 from tenfold_shared.devices import choose_device
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
@@ -50,6 +51,15 @@ class AccuracyCurve:
             where, "test", size=input.shape[1:], channels=input.shape[0], data=data
         )
         self.scores = read_curve(folder)
+
+    def check(self, teacher: nn.Module) -> None:
+        """Refuse pictures whose labels are no answers of the teacher, which is on the CPU.
+
+        Raises:
+            UserError: They are not.
+        """
+        few = self.pictures.images[:2]
+        check_labels(self.pictures, next(logits_of(teacher, few, self.input)))
 
     def __call__(self, number: int, student: nn.Module) -> None:
         """Score the student of a round."""

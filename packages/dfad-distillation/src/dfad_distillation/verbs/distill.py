@@ -118,6 +118,7 @@ def _run(
         curve = AccuracyCurve(
             folder, config.test, input=settings.input, data=config.data, device=config.device
         )
+        curve.check(teacher.module)
     result = teach(
         settings,
         folder,

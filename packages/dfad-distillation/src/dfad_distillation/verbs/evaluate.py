@@ -74,6 +74,8 @@ class Evaluate(TeacherOptions):
         super().__post_init__()
         if not self.seeds:
             raise ValueError("seeds must name at least one seed, got none")
+        if min(self.seeds) < 0:
+            raise ValueError(f"seeds must not be negative, got {min(self.seeds)}")
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
             raise ValueError(f"seconds must be positive and finite, got {self.seconds}")
 
@@ -85,8 +87,16 @@ def evaluate(config: Evaluate) -> None:
     With --students: accuracy, agreement with the teacher, calibration. Without: the method and its rivals each
     train a student from the same first weights in the same CPU seconds; --out keeps the method's runs.
     """
+    import torch
+
+    from dfad_distillation.data import normalize
+    from dfad_distillation.fidelity import check_labels
+
     teacher, settings = open_named_teacher(config, config.settings, config.preset)
     pictures = _pictures(config, config.test, "test", teacher)
+    few = normalize(pictures.images[:2], teacher.input)
+    with torch.no_grad():
+        check_labels(pictures, teacher.module(few))
     if config.students:
         emit(_scores(config, teacher, pictures), json=config.json)
         return

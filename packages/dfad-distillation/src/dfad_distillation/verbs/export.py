@@ -32,6 +32,14 @@ class Export(Options):
     temperature: float = 1.0
     """Divide the logits by this, so that their softmax is calibrated."""
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(
+                f"temperature must be positive and finite, got {self.temperature}; 1 changes nothing"
+            )
+
 
 @refuses
 def export(config: Export) -> None:
