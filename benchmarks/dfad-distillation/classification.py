@@ -33,7 +33,6 @@ from dfad_distillation.run_files import open_run, read_progress
 from dfad_distillation.teacher_config import TEACHERS
 from tenfold_shared.result_rows import print_row
 
-
 CLASSES = 10
 
 
@@ -176,17 +175,31 @@ def print_progress(name: str, budget: str, seeds: Sequence[int]) -> list[float]:
     return correlations
 
 
-def print_set(name: str, seeds: Sequence[int]) -> list[float]:
-    """Run everything on one data set, then read its test pictures and print."""
+def train_all(
+    name: str, seeds: Sequence[int], budgets: Sequence[str], teacher: nn.Module, *, rivaled: bool
+) -> dict[str, list[Finished]]:
+    """Return the students of all methods by their name in the table."""
     plan = PLANS[name]
+    students = {
+        f"DFAD, {budget} CPU s": [run_method(name, budget, s, teacher) for s in seeds]
+        for budget in budgets
+    }
+    if rivaled and plan.rivals_at in budgets:
+        ours = students[f"DFAD, {plan.rivals_at} CPU s"]
+        for seed, one in zip(seeds, ours, strict=True):
+            for label, other in run_rivals(name, seed, teacher, one.cpu_seconds).items():
+                students.setdefault(f"{label}, {plan.rivals_at} CPU s", []).append(other)
+    return students
+
+
+def print_set(
+    name: str, seeds: Sequence[int], budgets: Sequence[str], *, rivaled: bool
+) -> list[float]:
+    """Run everything on one data set, then read its test pictures and print."""
     teacher, spent = teacher_of(name)
-    students: dict[str, list[Finished]] = {}
-    for budget in plan.rounds:
-        students[f"DFAD, {budget} CPU s"] = [run_method(name, budget, s, teacher) for s in seeds]
-    for seed, ours in zip(seeds, students[f"DFAD, {plan.rivals_at} CPU s"], strict=True):
-        for label, one in run_rivals(name, seed, teacher, ours.cpu_seconds).items():
-            students.setdefault(f"{label}, {plan.rivals_at} CPU s", []).append(one)
-    correlations = [c for b in plan.rounds for c in print_progress(name, b, seeds)]
+    chosen = [budget for budget in PLANS[name].rounds if not budgets or budget in budgets]
+    students = train_all(name, seeds, chosen, teacher, rivaled=rivaled)
+    correlations = [c for budget in chosen for c in print_progress(name, budget, seeds)]
     test, space = part(name, "test", TEACHERS[name].input), TEACHERS[name].input
     known = evaluate(teacher, test, space).accuracy
     print_row(f"{name}, teacher: test accuracy", known, cpu_seconds=spent)
@@ -205,9 +218,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", default=list(PLANS), choices=[*PLANS, []])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--budgets", nargs="+", default=[], help="only these CPU seconds")
+    parser.add_argument("--no-rivals", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    correlations = [c for name in arguments.sets for c in print_set(name, arguments.seeds)]
+    correlations = []
+    for name in arguments.sets:
+        correlations += print_set(
+            name, arguments.seeds, arguments.budgets, rivaled=not arguments.no_rivals
+        )
     title = "all sets and budgets: median Spearman's correlation of the measure of progress"
     print_row(title, float(np.median(correlations)))
 

@@ -33,7 +33,7 @@ def standard(rounds: int = 800) -> DistillationConfig:
         rounds=rounds,
         generation_loss="log_mae",
         student_rate=0.03,
-        regularizers=RegularizerConfig(balance=4.0, smoothness=2.0),
+        regularizers=RegularizerConfig(balance=4.0, smoothness=1.0),
         replay=40,
         replay_every=3,
     )

@@ -79,9 +79,8 @@ def load_generator(run: Run, number: int | None = None) -> Generator:
     generator = Generator(run.config.generator, run.config.input)
     if number is None:
         checkpoint = load_checkpoint(run.folder / CHECKPOINT_NAME, package=PACKAGE)
-        dtype = next(iter(checkpoint.models["generator"].values())).dtype
-        generator.to(dtype).load_state_dict(checkpoint.models["generator"])
-        return generator.float()
+        generator.load_state_dict(checkpoint.models["generator"])  # copies into float32
+        return generator
     if number not in run.snapshots:
         kept = ", ".join(map(str, run.snapshots)) or "none"
         raise UserError(f"{run.folder} kept no generator after round {number}; there are: {kept}.")

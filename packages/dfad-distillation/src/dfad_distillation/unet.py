@@ -11,7 +11,7 @@ class UNet(nn.Module):
     """Four levels of two convolutions, joined by skips (Ronneberger et al., arXiv 1505.04597).
 
     The first level sees squares of pixels as channels, and logits are enlarged bilinearly: a quarter
-    of the work. Pictures are padded by reflection to what the levels divide and the logits cut back,
+    of the work. Pictures are padded by repetition to what the levels divide and the logits cut back,
     so that any size of at least 16 works. Width 16 has 0.49 M parameters, width 8 a quarter of them.
 
     Args:
@@ -46,7 +46,7 @@ class UNet(nn.Module):
         height, width = pictures.shape[-2:]
         step = self.square * 2 ** (_LEVELS - 1)
         features = nn.functional.pad(
-            pictures, (0, -width % step, 0, -height % step), mode="reflect"
+            pictures, (0, -width % step, 0, -height % step), mode="replicate"
         )
         features = nn.functional.pixel_unshuffle(features, self.square)
         skips: list[Tensor] = []
