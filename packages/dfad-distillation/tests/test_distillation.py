@@ -46,7 +46,7 @@ def test_same_seed_same_bits_and_another_seed_others(tmp_path):
 
 VARIANTS = [
     {},
-    {"replay": 3, "replay_every": 1, "average": 0.5},
+    {"replay": 3, "replay_every": 1, "average": 0.5, "occlusion": 0.5},
     {"regularizers": RegularizerConfig(balance=1.0, smoothness=1.0, batch_statistics=1.0)},
     {"select": True, "reestimate": 2, "schedule": "steps", "milestones": (2, 4)},
 ]

@@ -25,6 +25,8 @@ from dfad_distillation.discrepancy import generation_loss, imitation_loss
 Pictures = Float[Tensor, "batch c h w"]
 Penalty = Callable[[Pictures, Tensor], Tensor]
 """A further term of the generator's loss, from its pictures and the teacher's logits."""
+Alteration = Callable[[Pictures], Pictures]
+"""What is done to generated pictures before teacher and student see them in a lesson."""
 
 
 class Memory(Protocol):
@@ -78,9 +80,13 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def prepare_lesson(players: Players, noise: Float[Tensor, "batch latent"]) -> Lesson:
+def prepare_lesson(
+    players: Players, noise: Float[Tensor, "batch latent"], *, alter: Alteration | None = None
+) -> Lesson:
     """Paint pictures and ask the teacher; moves only the generator's running statistics."""
     pictures = players.generator(noise)
+    if alter is not None:
+        pictures = alter(pictures)
     return Lesson(pictures, players.teacher(pictures))
 
 
@@ -142,6 +148,7 @@ def play_round(
     losses: tuple[Discrepancy, GenerationLoss] = ("mae", "mae"),
     penalty: Penalty | None = None,
     memory: Memory | None = None,
+    alter: Alteration | None = None,
 ) -> tuple[RoundLosses, Lesson]:
     """Play one round: k imitation steps on `pool` fresh batches in turn, then one generation step.
 
@@ -155,6 +162,7 @@ def play_round(
         losses: The student's and the generator's.
         penalty: A further term of the generator's loss.
         memory: Old batches; one of them joins each student step.
+        alter: Changes the pictures of lessons.
 
     Returns:
         The losses, and the last lesson (for a memory).
@@ -164,7 +172,7 @@ def play_round(
     imitation: list[Tensor] = []
     for step in range(student_steps):
         if step < pool:
-            taught.append(prepare_lesson(players, next(noise)))
+            taught.append(prepare_lesson(players, next(noise), alter=alter))
         lesson = taught[step % pool]
         old = None if memory is None else memory.draw()
         if old is not None:

@@ -159,6 +159,8 @@ class DistillationConfig:
     sees one of them besides the fresh one."""
     replay_every: int = 4
     """Rounds between batches that go into the memory."""
+    occlusion: float = 0.0
+    """Share of a lesson's pictures of which only a random rectangle is kept; 0: the paper."""
     average: float = 0.0
     """Share of the averaged student that a round keeps; the averaged student is the result. 0: the latest is."""
     reestimate: int = 0
@@ -197,6 +199,7 @@ class DistillationConfig:
             f"pool must be at most student_steps ({self.student_steps}), got {self.pool}",
         )
         _require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
+        _require(0 <= self.occlusion <= 1, f"occlusion must be in [0, 1], got {self.occlusion}")
         _require(0 <= self.average < 1, f"average must be in [0, 1), got {self.average}")
         _require(
             list(self.milestones) == sorted(set(self.milestones))

@@ -8,16 +8,24 @@ progress.json            the measure of every student that was kept
 import copy
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from dfad_distillation.adversarial_game import Lesson, Players, freeze, play_round
+from dfad_distillation.adversarial_game import (
+    Alteration,
+    Lesson,
+    Players,
+    freeze,
+    play_round,
+)
 from dfad_distillation.averaging import follow_average, reestimate_statistics
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.generators import Generator
+from dfad_distillation.occlusion import keep_rectangles
 from dfad_distillation.optimizers import (
     generator_optimizer,
     rate_factor,
@@ -241,6 +249,7 @@ class _Distillation:
                 losses=(config.loss, config.generation_loss),
                 penalty=penalty,
                 memory=self.memory,
+                alter=self._alteration(number),
             )
         if number % config.log_every == 0 or number == config.rounds:
             imitation, discrepancy = map(mean_over_ranks, losses)
@@ -249,6 +258,13 @@ class _Distillation:
             self.memory.add(lesson)
         if self.average is not None:
             follow_average(self.average, self.student, rounds=number, decay=config.average)
+
+    def _alteration(self, number: int) -> Alteration | None:
+        """Return what is done to the pictures of the lessons of a round: a pure function of seed and round."""
+        if not self.config.occlusion:
+            return None
+        random = torch_stream(self.seed, "occlusion", number, current_world().rank)
+        return partial(keep_rectangles, share=self.config.occlusion, random=random)
 
     def _result(self) -> nn.Module:
         """Return the student that counts: the averaged one, where there is one."""

@@ -26,8 +26,8 @@ _EPOCH = 50
 def standard(rounds: int = 800) -> DistillationConfig:
     """Return our settings for small teachers on a CPU.
 
-    A small generator, one batch reused for all k student steps, the adaptive loss; and three things that the paper
-    does not have: classes in balance, smooth pictures, and a memory of earlier batches.
+    A small generator, one batch reused for all k student steps, the adaptive loss; and four things that the paper
+    does not have: classes in balance, smooth pictures, a memory of earlier batches, and lessons on parts of pictures.
     """
     return DistillationConfig(
         rounds=rounds,
@@ -36,6 +36,7 @@ def standard(rounds: int = 800) -> DistillationConfig:
         regularizers=RegularizerConfig(balance=4.0, smoothness=1.0),
         replay=40,
         replay_every=3,
+        occlusion=0.5,
     )
 
 
