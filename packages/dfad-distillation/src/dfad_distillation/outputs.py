@@ -112,13 +112,13 @@ def check_teacher(
     outputs = _answers("teacher", teacher, pictures)
     if not torch.isfinite(outputs).all():
         raise UserError(
-            "the teacher answers NaN or infinity on generated pictures; check its weights and --mean "
-            "and --std."
+            "the teacher answers NaN or infinity on generated pictures; check its weights and --input.mean "
+            "and --input.std."
         )
     if bool((outputs == outputs[:1]).all()):
         raise UserError(
             "the teacher gives every generated picture the same answer, from which nothing can be "
-            "learned; check its weights and --mean and --std."
+            "learned; check its weights, --input.mean and --input.std."
         )
     _refuse_probabilities(outputs.detach())
     _require_gradient(outputs, pictures)
@@ -169,7 +169,7 @@ def _answers(who: str, network: nn.Module, pictures: Tensor) -> Tensor:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"the {who} cannot read pictures of shape {shape}: {reason or type(error).__name__}. Pass "
-            "its --shape, and export it with a free batch size."
+            "its --input.shape, and export it with a free batch size."
         ) from error
     if not isinstance(outputs, Tensor):
         raise UserError(
