@@ -11,7 +11,7 @@ from torch import nn
 from dfad_distillation.checking import look_at_teacher
 from dfad_distillation.config import DistillationConfig, InputSpace
 from dfad_distillation.distillation import DistillationResult, Watcher, distill
-from dfad_distillation.memory import check_game
+from dfad_distillation.memory import check_game, refusing_exhaustion
 from dfad_distillation.model_files import STUDENT_FILE, save_model
 from dfad_distillation.outputs import adapt_outputs
 from dfad_distillation.pairing import (
@@ -153,15 +153,16 @@ def teach(
     choose_device(device)
     make_folder(folder)
     agree_on_pair(folder, teacher, student, config)
-    result = distill(
-        config,
-        folder,
-        teacher=teacher.module,
-        student=student.module,
-        seed=seed,
-        device=device,
-        watch=watch,
-    )
+    with refusing_exhaustion():
+        result = distill(
+            config,
+            folder,
+            teacher=teacher.module,
+            student=student.module,
+            seed=seed,
+            device=device,
+            watch=watch,
+        )
     result = result._replace(student=result.student.cpu())
     teacher.module.cpu()
     _save(folder / STUDENT_FILE, config, teacher, student, result, seed=seed)

@@ -21,6 +21,7 @@ def _require_at_least(settings: object, least: float, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         _require(value >= least, f"{name} must be at least {least}, got {value}")
+        _require(value < math.inf, f"{name} must be finite, got {value}")
 
 
 def _require_positive(settings: object, *names: str) -> None:

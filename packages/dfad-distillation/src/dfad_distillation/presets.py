@@ -51,8 +51,15 @@ def long() -> DistillationConfig:
 
 
 def digits() -> DistillationConfig:
-    """Return the settings of the demonstration: scikit-learn's digits within half a minute."""
-    return replace(standard(190), input=DIGITS, states=8)
+    """Return the settings of the demonstration: scikit-learn's digits, blurred by enlarging, within half a minute."""
+    return replace(
+        standard(330),
+        input=DIGITS,
+        batch=64,
+        regularizers=RegularizerConfig(balance=4.0, smoothness=2.0),
+        occlusion=0.0,
+        states=8,
+    )
 
 
 def photographs(rounds: int = 330) -> DistillationConfig:
