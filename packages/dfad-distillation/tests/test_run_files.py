@@ -177,5 +177,6 @@ def test_labels_of_another_kind_are_refused():
         check_labels(pictures, torch.zeros(4, 3))
     with pytest.raises(UserError, match="labels of pictures and the network answers for pixels"):
         check_labels(pictures, torch.zeros(4, 4, 8, 8))
-    masks = replace(pictures, labels=torch.zeros(4, 8, 8, dtype=torch.int64))
-    assert in_size_of_labels(torch.zeros(4, 4, 3, 4), masks).shape == (4, 4, 8, 8)
+    size = tuple(pictures.images.shape[2:])
+    masks = replace(pictures, labels=torch.zeros(4, *size, dtype=torch.int64))
+    assert in_size_of_labels(torch.zeros(4, 4, 3, 4), masks).shape == (4, 4, *size)
