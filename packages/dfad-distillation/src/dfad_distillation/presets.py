@@ -53,7 +53,7 @@ def long() -> DistillationConfig:
 def digits() -> DistillationConfig:
     """Return the settings of the demonstration: scikit-learn's digits, blurred by enlarging, within half a minute."""
     return replace(
-        standard(330),
+        standard(230),
         input=DIGITS,
         batch=64,
         regularizers=RegularizerConfig(balance=4.0, smoothness=2.0),
