@@ -12,6 +12,7 @@ import pytest
 import tyro
 
 from tenfold_shared import Options, UserError, emit, run_commands
+from tenfold_shared.commands import flat
 from tenfold_shared.testing import run_command
 
 seen = []
@@ -443,3 +444,8 @@ def test_completion_scripts_know_the_verbs(script):
         [*script, "--tyro-print-completion", "bash"], capture_output=True, text=True, check=True
     )
     assert "talk" in result.stdout
+
+
+def test_nested_tables_are_flattened():
+    values = {"a": {"b": [1, 2], "c": {"d": None}}, "e": "text", "f": ()}
+    assert list(flat(values)) == [("a.b", "1 2"), ("a.c.d", None), ("e", "text"), ("f", "")]

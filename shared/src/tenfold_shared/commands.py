@@ -21,7 +21,7 @@ import threading
 import traceback
 import types
 import typing
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -133,6 +133,22 @@ def emit(rows: Iterable[Mapping[str, Any]], *, json: bool = False) -> None:
     else:
         lines = _table_lines(table)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield names and values of nested tables: `{"a": {"b": [1, 2]}}` gives `("a.b", "1 2")`.
+
+    Args:
+        values: What a file says of itself, JSON values.
+        prefix: Stands before each name.
+    """
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(typing.cast("Mapping[str, Any]", value), f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name}", " ".join(map(str, typing.cast("Sequence[Any]", value)))
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _dispatch(

@@ -70,28 +70,14 @@ def compress(
     settings = standard() if config is None else config
     if input is not None:
         settings = dataclasses.replace(settings, input=input)
-    said = input is not None or settings.input != InputSpace()
-    if isinstance(teacher, nn.Module):
-        opened = Teacher(
-            module=adapt_outputs(teacher, teacher_outputs).eval(),
-            source=_place(teacher),
-            arguments={},
-            input=settings.input,
-        )
-    else:
-        opened = open_teacher(
-            str(teacher),
-            arguments=teacher_arguments,
-            weights=teacher_weights,
-            outputs=teacher_outputs,
-            input=settings.input,
-            default=None if said else settings.input,
-        )
-    if not said and opened.input == InputSpace():
-        raise ValueError(
-            "input must say what the teacher reads, such as InputSpace(shape=(3, 32, 32), mean=(0.5,), "
-            "std=(0.25,)); only files of train know it"
-        )
+    opened = _opened(
+        teacher,
+        settings,
+        said=input is not None or settings.input != InputSpace(),
+        arguments=teacher_arguments,
+        weights=teacher_weights,
+        outputs=teacher_outputs,
+    )
     settings = dataclasses.replace(settings, input=opened.input)
     pupil = prepare_student(
         settings,
@@ -202,6 +188,40 @@ def _save(
         classes=teacher.classes or tuple(map(str, range(outputs))),
         about=about,
     )
+
+
+def _opened(
+    teacher: nn.Module | str | Path,
+    settings: DistillationConfig,
+    *,
+    said: bool,
+    arguments: Mapping[str, Any] | None,
+    weights: Path | None,
+    outputs: str,
+) -> Teacher:
+    """Return the teacher; `said` tells whether the user told what it reads."""
+    if isinstance(teacher, nn.Module):
+        opened = Teacher(
+            module=adapt_outputs(teacher, outputs).eval(),
+            source=_place(teacher),
+            arguments={},
+            input=settings.input,
+        )
+    else:
+        opened = open_teacher(
+            str(teacher),
+            arguments=arguments,
+            weights=weights,
+            outputs=outputs,
+            input=settings.input,
+            default=None if said else settings.input,
+        )
+    if not said and opened.input == InputSpace():
+        raise ValueError(
+            "input must say what the teacher reads, such as InputSpace(shape=(3, 32, 32), mean=(0.5,), "
+            "std=(0.25,)); only files of train know it"
+        )
+    return opened
 
 
 def _place(module: nn.Module) -> str:

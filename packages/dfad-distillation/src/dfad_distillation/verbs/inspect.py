@@ -1,13 +1,12 @@
 """`info` and `data`: what is in a file, and in a folder of labeled pictures."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
-from tenfold_shared.commands import Options, emit
+from tenfold_shared.commands import Options, emit, flat
 from tenfold_shared.refusals import refuses
 
 FORMAT = """\
@@ -45,7 +44,7 @@ def info(config: Info) -> None:
     path = _file(config.checkpoint)
     checkpoint = load_checkpoint(path, package=PACKAGE)
     rows = [{"name": "file", "value": str(path)}]
-    rows += [{"name": name, "value": value} for name, value in _flat(checkpoint.metadata)]
+    rows += [{"name": name, "value": value} for name, value in flat(checkpoint.metadata)]
     rows += [
         {"name": f"numbers in {name}", "value": sum(tensor.numel() for tensor in model.values())}
         for name, model in checkpoint.models.items()
@@ -63,17 +62,6 @@ def _file(path: Path) -> Path:
     names = (STUDENT_FILE, TEACHER_FILE, CHECKPOINT_NAME)
     found = [path / name for name in names if (path / name).exists()]
     return found[0] if found else path / CHECKPOINT_NAME
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield names and values of nested tables."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", " ".join(map(str, value))
-        else:
-            yield f"{prefix}{name}", value
 
 
 @dataclass(frozen=True, kw_only=True)

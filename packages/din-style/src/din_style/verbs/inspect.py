@@ -1,13 +1,12 @@
 """`info` and `data`: what is in a file, and in a folder of pictures."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tenfold_shared.commands import Options, emit
+from tenfold_shared.commands import Options, emit, flat
 from tenfold_shared.errors import UserError
 from tenfold_shared.refusals import refuses
 
@@ -59,7 +58,7 @@ def _checkpoint_rows(path: Path) -> list[dict[str, Any]]:
 
     checkpoint = load_checkpoint(path, package=PACKAGE)
     rows: list[dict[str, Any]] = [
-        {"name": name, "value": value} for name, value in _flat(checkpoint.metadata)
+        {"name": name, "value": value} for name, value in flat(checkpoint.metadata)
     ]
     rows += [
         {"name": f"parameters of {name}", "value": sum(tensor.numel() for tensor in model.values())}
@@ -99,17 +98,6 @@ def _code_rows(path: Path) -> list[dict[str, Any]] | None:
         for name, layer in code.layers.items()
     ]
     return rows
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield names and values of nested tables."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", " ".join(map(str, value))
-        else:
-            yield f"{prefix}{name}", value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,13 @@
 """`info` and `data`: what is in a checkpoint, and in a folder of data."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from tbc_tracking.verbs.sequences import find_sequence
-from tenfold_shared.commands import Options, emit
+from tenfold_shared.commands import Options, emit, flat
 from tenfold_shared.refusals import refuses
 
 PACKAGE = "tbc-tracking"
@@ -41,23 +40,12 @@ def info(config: Info) -> None:
     path = config.checkpoint
     path = path / NETWORK_NAME if path.is_dir() else path
     checkpoint = load_checkpoint(path, package=PACKAGE)
-    rows = [{"name": name, "value": value} for name, value in _flat(checkpoint.metadata)]
+    rows = [{"name": name, "value": value} for name, value in flat(checkpoint.metadata)]
     rows += [
         {"name": f"parameters of {name}", "value": sum(tensor.numel() for tensor in model.values())}
         for name, model in checkpoint.models.items()
     ]
     emit(rows, json=config.json)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield names and values of nested tables."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", " ".join(map(str, value))
-        else:
-            yield f"{prefix}{name}", value
 
 
 @dataclass(frozen=True, kw_only=True)
