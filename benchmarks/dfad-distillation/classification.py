@@ -2,10 +2,10 @@
 
     TENFOLD_DATA=... OMP_NUM_THREADS=1 python benchmarks/dfad-distillation/classification.py
 
-Teachers are trained by the recipes of `TEACHERS` on the first 50,000 training pictures. Budgets are rounds; CPU seconds
-are those of the whole of `distill`, on one thread. Rivals get the CPU seconds that the method took at the same seed.
-The measure of progress is compared with the accuracy on the last 10,000 training pictures. All students are trained
-first; then the test pictures are read once. Finished runs are kept in runs/dfad-distillation.
+Teachers are trained by the recipes of `TEACHERS` on the first 50,000 training pictures. Budgets are fixed in rounds;
+CPU seconds are those of the whole of `distill`, on one thread. Rivals get the CPU seconds that the method took at the
+same seed. The measure of progress is compared with the accuracy on the last 10,000 training pictures. All students are
+trained first; then the test pictures are read once. Finished runs are kept in runs/dfad-distillation.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dfad_distillation.config import DistillationConfig
 from dfad_distillation.data import normalize
 from dfad_distillation.distillation import distill
 from dfad_distillation.metrics import evaluate
-from dfad_distillation.presets import photographs, standard
+from dfad_distillation.presets import long, photographs, quick, standard
 from dfad_distillation.progress import choose, restore_state
 from dfad_distillation.registry import build_network
 from dfad_distillation.rivals import Setting, steps_within
@@ -39,8 +39,8 @@ CLASSES = 10
 class Plan(NamedTuple):
     """What is run on one data set."""
 
-    rounds: dict[str, int]
-    """Rounds of each budget, by the CPU seconds they are meant for."""
+    budgets: dict[str, DistillationConfig]
+    """Settings by the CPU seconds they are meant for."""
     rivals_at: str
     """The budget at which rivals are run."""
     related: str | None
@@ -49,8 +49,6 @@ class Plan(NamedTuple):
     """Name of its network."""
     width: int = 0
     """Of the student, if it has a choice."""
-    settings: Callable[[int], DistillationConfig] = standard
-    """Of a number of rounds."""
 
     @property
     def arguments(self) -> dict[str, int]:
@@ -59,25 +57,19 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "mnist": Plan({"60": 330, "150": 800, "600": 3200}, "150", "digits", "fashion-mnist"),
-    "fashion-mnist": Plan({"80": 420, "300": 1600}, "80", None, "mnist"),
+    "mnist": Plan(
+        {"60": quick(), "150": standard(), "600": long()}, "150", "digits", "fashion-mnist"
+    ),
+    "fashion-mnist": Plan({"80": standard(420), "300": long(1600)}, "80", None, "mnist"),
     "cifar10-subset": Plan(
-        {"300": 330},
-        "300",
-        None,
-        "fashion-mnist",
-        student="small_cnn",
-        width=12,
-        settings=photographs,
+        {"300": photographs()}, "300", None, "fashion-mnist", student="small_cnn", width=12
     ),
 }
 
 
 def settings(name: str, budget: str) -> DistillationConfig:
     """Return the settings of a budget on a data set."""
-    return dataclasses.replace(
-        PLANS[name].settings(PLANS[name].rounds[budget]), input=TEACHERS[name].input
-    )
+    return dataclasses.replace(PLANS[name].budgets[budget], input=TEACHERS[name].input)
 
 
 def new_student(name: str, seed: int) -> nn.Module:
@@ -197,7 +189,7 @@ def print_set(
 ) -> list[float]:
     """Run everything on one data set, then read its test pictures and print."""
     teacher, spent = teacher_of(name)
-    chosen = [budget for budget in PLANS[name].rounds if not budgets or budget in budgets]
+    chosen = [budget for budget in PLANS[name].budgets if not budgets or budget in budgets]
     students = train_all(name, seeds, chosen, teacher, rivaled=rivaled)
     correlations = [c for budget in chosen for c in print_progress(name, budget, seeds)]
     test, space = part(name, "test", TEACHERS[name].input), TEACHERS[name].input

@@ -17,16 +17,35 @@ def memory(capacity: int) -> ReplayMemory:
     return ReplayMemory(capacity, lesson(0), random=torch.Generator().manual_seed(0))
 
 
-def test_it_waits_until_it_is_half_full_and_forgets_the_oldest() -> None:
+def values(kept: ReplayMemory, *, draws: int = 60) -> set[float]:
+    """Return which batches a memory gives."""
+    drawn = [kept.draw() for _ in range(draws)]
+    assert all((one.pictures[0, 0, 0, 0] == -one.logits[0, 0]) for one in drawn)
+    return {float(one.pictures[0, 0, 0, 0]) for one in drawn}
+
+
+def test_it_waits_until_it_is_half_full_and_then_gives_all_it_has() -> None:
     kept = memory(4)
     kept.add(lesson(1))
     assert kept.draw() is None
-    for value in range(2, 7):
-        kept.add(lesson(value))
-    drawn = [kept.draw() for _ in range(60)]
-    values = {float(one.pictures[0, 0, 0, 0]) for one in drawn}
-    assert values == {3.0, 4.0, 5.0, 6.0}
-    assert all((one.pictures[0, 0, 0, 0] == -one.logits[0, 0]) for one in drawn)
+    kept.add(lesson(2))
+    assert values(kept) == {1.0, 2.0}
+    kept.add(lesson(3))
+    kept.add(lesson(4))
+    assert values(kept) == {1.0, 2.0, 3.0, 4.0}
+
+
+def test_each_batch_of_the_history_is_kept_as_often() -> None:
+    kept_times = torch.zeros(12)
+    for seed in range(400):
+        kept = ReplayMemory(3, lesson(0), random=torch.Generator().manual_seed(seed))
+        for value in range(12):
+            kept.add(lesson(value))
+        assert len(set(kept.pictures[:, 0, 0, 0, 0].tolist())) == 3
+        assert torch.equal(kept.pictures[:, 0, 0, 0, 0], -kept.logits[:, 0, 0])
+        kept_times[kept.pictures[:, 0, 0, 0, 0].long()] += 1
+    # a quarter of 400 each, deviation sqrt(400 / 4 * 3 / 4) = 8.7
+    assert (kept_times - 100).abs().max() < 35
 
 
 def test_a_restored_memory_draws_the_same() -> None:

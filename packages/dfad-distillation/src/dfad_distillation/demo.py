@@ -3,9 +3,12 @@
 import dataclasses
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from dfad_distillation.compression import compression_report
@@ -17,14 +20,18 @@ from dfad_distillation.metrics import evaluate
 from dfad_distillation.model_files import STUDENT_FILE, save_model
 from dfad_distillation.networks import lenet5_half
 from dfad_distillation.presets import DIGITS, digits
-from dfad_distillation.rivals import Setting, gaussian_noise, steps_within, teach
+from dfad_distillation.rivals import Setting, gaussian_noise, teach
 from dfad_distillation.run_files import open_run
 from dfad_distillation.teacher_config import TEACHERS
 from dfad_distillation.teacher_training import train_teacher
 from dfad_distillation.watching import AccuracyCurve
 from tenfold_shared.images import image_grid, write_image
 from tenfold_shared.plots import save_figure
+from tenfold_shared.result_rows import result_row
 from tenfold_shared.seeds import seed_global_state
+
+NOISE_STEPS = 20
+"""Of noise's student, for each round of ours: they cost at least as many CPU seconds, and do not depend on the load."""
 
 
 def run_demo(
@@ -41,8 +48,27 @@ def run_demo(
     config = digits()
     if rounds:
         config = dataclasses.replace(config, rounds=rounds)
-    test = open_labeled("digits", "test")
     folder.mkdir(parents=True, exist_ok=True)
+    with _one_thread():
+        return _compare(config, folder, seed=seed, device=device)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep networks that are this small on one core: several only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _compare(
+    config: DistillationConfig, folder: Path, *, seed: int, device: str
+) -> list[dict[str, Any]]:
+    """Train the teacher and both students, write everything and return the table."""
+    test = open_labeled("digits", "test")
     with tempfile.TemporaryDirectory() as temporary:
         teacher = _teacher(Path(temporary) / "teacher", seed=seed, device=device)
         start = time.process_time()
@@ -60,7 +86,9 @@ def run_demo(
         seconds = time.process_time() - start
         student = result.student.cpu()
         _write_pictures(folder, run, teacher, student, test)
-    noisy = _taught_by_noise(config, teacher, seconds=seconds, seed=seed)
+    start = time.process_time()
+    noisy = _taught_by_noise(config, teacher, seed=seed)
+    noise_seconds = time.process_time() - start
     save_model(
         folder / STUDENT_FILE,
         student,
@@ -70,7 +98,7 @@ def run_demo(
         classes=test.classes,
         about={"rounds": config.rounds, "seed": seed},
     )
-    return _table(teacher, student, noisy, test, seconds)
+    return _table((teacher, student, noisy), test, seconds=(seconds, noise_seconds))
 
 
 def _teacher(folder: Path, *, seed: int, device: str) -> nn.Module:
@@ -88,15 +116,11 @@ def _student(seed: int) -> nn.Module:
     return lenet5_half()
 
 
-def _taught_by_noise(
-    config: DistillationConfig, teacher: nn.Module, *, seconds: float, seed: int
-) -> nn.Module:
-    """Teach the same student with noise for as many CPU seconds."""
+def _taught_by_noise(config: DistillationConfig, teacher: nn.Module, *, seed: int) -> nn.Module:
+    """Teach the same student with noise for at least as long."""
     source = gaussian_noise(config.input.shape, batch=config.batch, seed=seed)
-    trial = Setting(config, teacher, _student(seed), seed)
-    steps = steps_within(seconds, lambda count: teach(trial, source, count))
     student = _student(seed)
-    teach(trial._replace(student=student), source, steps)
+    teach(Setting(config, teacher, student, seed), source, NOISE_STEPS * config.rounds)
     return student.eval()
 
 
@@ -113,27 +137,25 @@ def _write_pictures(
 
 
 def _table(
-    teacher: nn.Module,
-    student: nn.Module,
-    noisy: nn.Module,
+    networks: tuple[nn.Module, nn.Module, nn.Module],
     test: LabeledPictures,
-    seconds: float,
+    *,
+    seconds: tuple[float, float],
 ) -> list[dict[str, Any]]:
-    """Return the scores beside the baseline's."""
-    scores = {
-        name: evaluate(network, test, DIGITS).accuracy
-        for name, network in (("teacher", teacher), ("ours", student), ("noise", noisy))
-    }
+    """Return the scores of teacher, student and noise's student, and what the student saves."""
+    teacher, ours, noise = (evaluate(one, test, DIGITS).accuracy for one in networks)
     return [
-        {
-            "name": "accuracy of the student on real digits (reference: taught by noise)",
-            "value": scores["ours"], "unit": "", "reference": scores["noise"],
-            "ratio": scores["ours"] / scores["noise"], "cpu_seconds": seconds,
-        },
-        {
-            "name": "accuracy of the student (reference: its teacher)",
-            "value": scores["ours"], "unit": "", "reference": scores["teacher"],
-            "ratio": scores["ours"] / scores["teacher"], "cpu_seconds": seconds,
-        },
-        *compression_report(teacher, student, DIGITS.shape),
+        result_row(
+            "accuracy of the student on real digits (reference: taught by noise)",
+            ours, reference=noise, cpu_seconds=seconds[0],
+        ),
+        result_row(
+            "accuracy of the student (reference: its teacher)",
+            ours, reference=teacher, cpu_seconds=seconds[0],
+        ),
+        result_row(
+            "accuracy of the student taught by noise (reference: its teacher)",
+            noise, reference=teacher, cpu_seconds=seconds[1],
+        ),
+        *compression_report(networks[0], networks[1], DIGITS.shape),
     ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""A memory of earlier batches, against forgetting (arXiv 2108.05698): an option, the paper has none."""
+"""A memory of earlier batches, against forgetting (arXiv 2108.05698): an option, the paper has none.
+
+The batches are a sample of the whole history, each as likely as any other (Vitter's reservoir, 1985): what the
+generator painted first is what it returns to least.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -7,12 +11,12 @@ from dfad_distillation.adversarial_game import Lesson
 
 
 class ReplayMemory(nn.Module):
-    """The latest `capacity` batches, as buffers: a checkpoint holds them, and a resumed run draws the same.
+    """`capacity` batches of all that were added, as buffers: a checkpoint holds them, a resumed run draws the same.
 
     Args:
-        capacity: Batches that are kept; the oldest is overwritten.
+        capacity: Batches that are kept.
         like: A batch, for the shapes.
-        random: Draws which batch is replayed.
+        random: Draws which batch is kept, and which is replayed.
     """
 
     pictures: Tensor
@@ -29,11 +33,14 @@ class ReplayMemory(nn.Module):
         self.register_buffer("written", torch.zeros((), dtype=torch.int64))
 
     def add(self, lesson: Lesson) -> None:
-        """Keep a batch."""
-        place = int(self.written) % len(self.pictures)
-        self.pictures[place].copy_(lesson.pictures)
-        self.logits[place].copy_(lesson.logits)
+        """Keep a batch in a free place, or, at random, in that of another, or not at all."""
+        capacity, place = len(self.pictures), int(self.written)
         self.written += 1
+        if place >= capacity:
+            place = int(torch.randint(place + 1, (), generator=self.random))
+        if place < capacity:
+            self.pictures[place].copy_(lesson.pictures)
+            self.logits[place].copy_(lesson.logits)
 
     def draw(self) -> Lesson | None:
         """Return a batch at random, or None while the memory is less than half full."""
