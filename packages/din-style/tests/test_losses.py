@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from din_style.losses import (
+    AREAS,
+    area_colors,
+    color_loss,
     content_loss,
     gram_loss,
     gram_matrices,
@@ -115,6 +118,26 @@ def test_pair_energy_sees_what_alternates_and_nothing_else():
     assert float(pair_energy(smooth + board)) == pytest.approx(3 * 0.01, rel=1e-4)
 
 
+def test_colors_of_areas_tell_specks_from_areas():
+    red, blue = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]])
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    specks, halves = (
+        torch.where(mask[..., None], red, blue).permute(2, 0, 1)[None]
+        for mask in ((rows + columns) % 2 == 0, columns < 32)
+    )
+    one, other = (area_colors(x).view(len(AREAS), 2, 6) for x in (specks, halves))
+    torch.testing.assert_close(one[0], other[0])
+    # red +-1/2, green 0, blue +-1/2; along (red - blue) / sqrt(2) the two lie sqrt(2) apart
+    expected = torch.tensor([0.5, 0, 0.5, 0.5**1.5, 0.5**1.5, 0.5**0.5])
+    torch.testing.assert_close(other[:, 1], expected.expand(3, 6), rtol=1e-3, atol=4e-3)
+    assert float(one[1:, 1].max()) < 4e-3
+    torch.testing.assert_close(one[:, 0], other[:, 0])
+    torch.testing.assert_close(
+        color_loss(specks, area_colors(halves)), torch.tensor([1.25 * 2 / 3]), rtol=0.02, atol=0
+    )
+    assert float(color_loss(halves, area_colors(halves))) == 0
+
+
 def test_gradients_of_the_losses():
     x, y = _random(2, 2, 3, 4), _random(2, 2, 3, 4, name="y")
     check_gradient(lambda x: tuple(moments(x)), (x,))
@@ -122,3 +145,5 @@ def test_gradients_of_the_losses():
     check_gradient(lambda x: style_loss({"relu1_1": x}, features, ["relu1_1"]), (x,))
     check_gradient(total_variation, (_random(1, 3, 4, 4),))
     check_gradient(lambda x: pair_energy(x, tile=2), (_random(1, 3, 4, 4),))
+    pictures = _random(1, 3, 16, 16)
+    check_gradient(lambda x: color_loss(x, 2 * area_colors(pictures)), (pictures,))

@@ -104,6 +104,7 @@ def test_one_batch_is_overfitted():
     [
         {"variation_weight": 1.0},
         {"pair_weight": 100.0},
+        {"color_weight": 30.0},
         {"identity_weight": 1.0},
         {"style_loss": "gram"},
     ],
@@ -206,7 +207,7 @@ def test_networks_that_read_maps_and_gram_losses_train(tmp_path):
     config, pictures = tiny_training(
         tmp_path,
         network=dataclasses.replace(NETWORK, style_input="map"),
-        loss=LossConfig(style_loss="gram"),
+        loss=LossConfig(style_loss="gram", color_weight=1.0),
     )
     result = train(config, tmp_path / "run", **pictures, device="cpu")
     assert result.network.config.style_numbers == 4

@@ -99,6 +99,8 @@ class LossConfig:
     """Weight of the loss that wants the content back where the style is the content itself."""
     pair_weight: float = 0.0
     """Weight of the energy of patterns with period 2, which upsampling paints."""
+    color_weight: float = 0.0
+    """Weight of the distance of the colors of areas, whose specks VGG's layers take for areas."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -108,6 +110,7 @@ class LossConfig:
             "variation_weight",
             "identity_weight",
             "pair_weight",
+            "color_weight",
         ):
             _require(
                 0 <= getattr(self, name) < math.inf,

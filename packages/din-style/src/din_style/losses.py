@@ -12,6 +12,14 @@ from din_style.dynamic_normalization import EPSILON
 
 Features = Mapping[str, Tensor]
 """VGG features by the name of the layer, each (batch, channels, height, width)."""
+AREAS = (1, 4, 16)
+"""Sides of the squares whose mean colors `area_colors` looks at, in pixels."""
+_HALF = 0.5**0.5
+COLOR_AXES = (
+    *((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    *((_HALF, -_HALF, 0.0), (0.0, _HALF, -_HALF), (_HALF, 0.0, -_HALF)),
+)
+"""Red, green, blue and their differences, as directions of length 1."""
 
 
 class Moments(NamedTuple):
@@ -125,6 +133,35 @@ def total_variation(images: Float[Tensor, "batch 3 height width"]) -> Float[Tens
     """Return the mean squared difference of neighbors, across and down."""
     across = (images[..., 1:] - images[..., :-1]).square().mean((1, 2, 3))
     return across + (images[..., 1:, :] - images[..., :-1, :]).square().mean((1, 2, 3))
+
+
+def area_colors(
+    images: Float[Tensor, "batch 3 height width"],
+) -> Float[Tensor, "batch numbers"]:
+    """Return what colors areas of several sizes have: for each size the means and deviations along `COLOR_AXES`.
+
+    The layers of VGG reward specks of a color as they do areas of it; these numbers do not. A deviation along six
+    axes tells as much as the covariance of three colors. Squares are means of `AREAS` pixels on a side.
+    """
+    axes = images.new_tensor(COLOR_AXES)
+    parts = []
+    for side in AREAS:
+        small = functional.avg_pool2d(images, side) if side > 1 else images
+        mean, std = moments(torch.einsum("ac,bchw->bahw", axes, small))
+        parts += [mean, std]
+    return torch.cat(parts, dim=1)
+
+
+def color_loss(
+    output: Float[Tensor, "batch 3 height width"], colors: Float[Tensor, "batch numbers"]
+) -> Float[Tensor, " batch"]:
+    """Return the squared distance of `area_colors`, the sum over axes and mean over sizes.
+
+    Args:
+        output: The stylized pictures.
+        colors: `area_colors` of their styles.
+    """
+    return (area_colors(output) - colors).square().sum(1) / len(AREAS)
 
 
 def identity_loss(

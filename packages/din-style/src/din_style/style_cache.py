@@ -17,7 +17,7 @@ from din_style.augmentation import Pixels, central_square, random_view
 from din_style.compact_encoder import CompactEncoder
 from din_style.config import TrainingConfig
 from din_style.data import Pictures, as_tensor
-from din_style.losses import Moments, gram_matrices, moments, stack_moments
+from din_style.losses import Moments, area_colors, gram_matrices, moments, stack_moments
 from din_style.vgg import VGG
 from tenfold_shared.distributed import any_rank, current_world
 from tenfold_shared.files import write_atomically
@@ -44,6 +44,8 @@ class Styles(NamedTuple):
     """Gram matrices of all layers side by side, where the loss needs them."""
     estimates: Float[Tensor, "views numbers"] | None = None
     """Moments as the compact encoder estimates them, where the network is trained on these."""
+    colors: Float[Tensor, "views numbers"] | None = None
+    """Colors of areas, where the loss needs them."""
 
     def rows(self, index: Tensor) -> "Styles":
         """Return some of the views."""
@@ -73,6 +75,7 @@ def combine(styles: Sequence[Styles], how: Callable[[list[Tensor]], Tensor]) -> 
         optional([s.maps for s in styles]),
         optional([s.grams for s in styles]),
         optional([s.estimates for s in styles]),
+        optional([s.colors for s in styles]),
     )
 
 
@@ -101,7 +104,8 @@ def describe_styles(
     maps = functional.adaptive_avg_pool2d(features[MAP_LAYER], MAP_SIDE) if wants_map else None
     pixel = torch.cat(tuple(moments(images)), 1)
     estimates = None if encoder is None else encoder(images)
-    return Styles(stack_moments(features, layers), pixel, maps, grams, estimates)
+    colors = area_colors(images) if config.loss.color_weight else None
+    return Styles(stack_moments(features, layers), pixel, maps, grams, estimates, colors)
 
 
 def pixel_moments(styles: Styles) -> Moments:

@@ -14,6 +14,7 @@ from din_style.config import TrainingConfig
 from din_style.content_cache import CachedContents, ContentBatch, fresh_contents
 from din_style.data import Pictures, open_pictures
 from din_style.losses import (
+    color_loss,
     content_loss,
     gram_matrices,
     identity_loss,
@@ -150,6 +151,10 @@ def style_step(
         total = total + losses.variation_weight * total_variation(output).mean()
     if losses.pair_weight:
         total = total + losses.pair_weight * pair_energy(output).mean()
+    if losses.color_weight:
+        if styles.colors is None:
+            raise ValueError("the color loss needs styles that were described with it")
+        total = total + losses.color_weight * color_loss(output, styles.colors).mean()
     if losses.identity_weight:
         if content.moments is None:
             raise ValueError("the identity loss needs networks that read moments, not maps")
