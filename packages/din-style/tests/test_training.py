@@ -9,7 +9,7 @@ import torch
 from tiny_training import NETWORK, tiny_training, write_pictures
 from tiny_vgg import tiny_vgg
 
-from din_style.config import LossConfig, TrainingConfig
+from din_style.config import LossConfig, NetworkConfig, TrainingConfig
 from din_style.content_cache import ContentBatch
 from din_style.data import is_held_out
 from din_style.network_files import NETWORK_FILE, load_network
@@ -219,6 +219,7 @@ def test_networks_that_read_maps_and_gram_losses_train(tmp_path):
         ({"loss": LossConfig(style_layers=("relu9_9",))}, ValueError, "no layer 'relu9_9'"),
         ({"loss": LossConfig(content_layer="mean")}, ValueError, "no layer 'mean'"),
         ({"encoder": Path("nowhere.safetensors")}, UserError, "nowhere"),
+        ({"network": NetworkConfig(preset="vgg")}, ValueError, "needs VGG-19 up to relu4_1"),
     ],
 )
 def test_what_cannot_be_trained_leaves_no_run_folder(tmp_path, changes, error, words):

@@ -36,16 +36,24 @@ def load_vgg_encoder(encoder: nn.ModuleList, vgg: VGG) -> None:
     Raises:
         ValueError: These are not the weights of VGG-19 up to relu4_1.
     """
-    names = layer_names(19)[: len(VGG_CHANNELS)]
+    require_vgg19(vgg)
     layers = {layer.name: layer for layer in vgg.layers()}
-    if not set(names) <= set(layers):
+    for stage, name in zip(encoder, layer_names(19)[: len(VGG_CHANNELS)], strict=True):
+        convolution = stage.get_submodule("convolution.convolution")
+        convolution.load_state_dict({"weight": layers[name].weight, "bias": layers[name].bias})
+
+
+def require_vgg19(vgg: VGG) -> None:
+    """Refuse a network that cannot be the encoder of the preset `vgg`.
+
+    Raises:
+        ValueError: The network is not VGG-19 up to relu4_1 at least.
+    """
+    if not {*layer_names(19)[: len(VGG_CHANNELS)]} <= {layer.name for layer in vgg.layers()}:
         raise ValueError(
             f"the preset vgg needs VGG-19 up to relu4_1, got {vgg.description} up to "
             f"relu{vgg.names[-1]}; import torchvision's vgg19 with `din-style import-weights`"
         )
-    for stage, name in zip(encoder, names, strict=True):
-        convolution = stage.get_submodule("convolution.convolution")
-        convolution.load_state_dict({"weight": layers[name].weight, "bias": layers[name].bias})
 
 
 def _blocks(config: NetworkConfig) -> nn.ModuleList:

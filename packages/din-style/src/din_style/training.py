@@ -26,7 +26,7 @@ from din_style.losses import (
 )
 from din_style.network_files import NETWORK_FILE, PACKAGE, load_network, save_network
 from din_style.networks import TransferNetwork, build_network
-from din_style.presets import load_vgg_encoder
+from din_style.presets import load_vgg_encoder, require_vgg19
 from din_style.style_cache import Styles, cache_styles, combine, pixel_moments
 from din_style.validation import Scores, ValidationSet, prepare_validation, validate
 from din_style.vgg import VGG, load_vgg
@@ -94,6 +94,8 @@ def train(
                 )
         judge = load_vgg(config.vgg, data=data).to(place)
         judge.require({config.loss.content_layer, *config.loss.style_layers})
+        if config.network.preset == "vgg" and config.init is None:
+            require_vgg19(judge)
         encoder = None if config.encoder is None else load_encoder(config.encoder).to(place)
         pictures = (
             open_pictures(contents, size=config.size),
