@@ -13,6 +13,7 @@ from tiny_commands import call, done, refused
 from tiny_data import GAME, SPACE, make_tiny_data
 
 from dfad_distillation.model_files import load_saved
+from dfad_distillation.pairing import open_saved
 from dfad_distillation.presets import DISTILLATIONS, digits
 from dfad_distillation.run_files import open_run
 from dfad_distillation.teacher_config import TEACHERS
@@ -153,7 +154,15 @@ def test_students_of_users(place: Path, tmp_path: Path):
     done("distill", place / "teacher.safetensors", *words, "--out", out)
     student = out / "student.safetensors"
     refused(call("export", student, "--out", tmp_path / "a.pt2"), student, "--constructor")
-    refused(call("export", student, "--constructor", code, "--out", tmp_path / "a.pt2"), student)
+    done("export", student, "--constructor", code, "--out", tmp_path / "a.pt2")
+    program = torch.export.load(tmp_path / "a.pt2").module()
+    saved = open_saved(student, constructor=code)
+    assert saved.arguments == {"width": 3}
+    pictures = torch.randn(3, *SPACE.shape)
+    torch.testing.assert_close(program(pictures), saved.module(pictures))
+    other = ["--constructor", code, "--constructor-arguments"]
+    refused(call("export", student, *other, '{"width": 5}', "--out", tmp_path / "b.pt2"), "(3,)")
+    refused(call("export", student, *other, "[]", "--out", tmp_path / "b.pt2"), "JSON object")
     evaluated = ["--test", place / "pictures", "--students", student]
     refused(call("evaluate", place / "teacher.safetensors", *evaluated), student, "--constructor")
 

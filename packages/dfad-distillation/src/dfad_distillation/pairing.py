@@ -161,33 +161,37 @@ def open_saved(
 
     Args:
         path: The file.
-        constructor: Source that builds the network. Networks with a name and those of torchvision and timm
-            need none; a file must not choose which other code runs.
-        arguments: Of that constructor.
+        constructor: Source that builds a network of a user's code, which a file must not choose by itself.
+            Networks with a name and those of torchvision and timm are built without it.
+        arguments: Of that constructor; those that the file says by default.
 
     Raises:
         UserError: The file is damaged or something else, or needs a constructor.
     """
     stored = load_checkpoint(path, package=PACKAGE).metadata
-    source, about = str(stored.get("source")), stored.get("about")
-    outputs = str(about.get("outputs", "logits")) if isinstance(about, dict) else "logits"
-    given = dict(arguments or {})
-    if constructor is None and source.startswith(LIBRARIES):
-        constructor, kept = source, stored.get("arguments")
-        given = {**(kept if isinstance(kept, dict) else {}), **given}
-    if constructor is None or source in NAMES:
-        if ":" in source:
-            raise UserError(
-                f"{path} holds a network that {source} builds; name that code with --constructor, if you "
-                "trust it."
-            )
+    source = str(stored.get("source"))
+    builder = source if source.startswith(LIBRARIES) else constructor
+    if source in NAMES or (builder is None and ":" not in source):
         return load_saved(path)
-    shape = (
-        stored.get("input", {}).get("shape", ()) if isinstance(stored.get("input"), dict) else ()
-    )
-    channels = tuple(shape) if len(shape) == 3 else InputSpace().shape
-    module = open_model(constructor, arguments=given, outputs=outputs, shape=channels).module  # pyright: ignore[reportArgumentType]
+    if builder is None:
+        raise UserError(
+            f"{path} holds a network that {source} builds; name that code with --constructor, if you "
+            "trust it."
+        )
+    shape = tuple(_table(stored, "input").get("shape", ()))
+    module = open_model(
+        builder,
+        arguments=_table(stored, "arguments") if arguments is None else arguments,
+        outputs=str(_table(stored, "about").get("outputs", "logits")),
+        shape=shape if len(shape) == 3 else InputSpace().shape,  # pyright: ignore[reportArgumentType]
+    ).module
     return load_saved(path, module=module)
+
+
+def _table(stored: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a nested table of a file; an empty one where the file has something else."""
+    found = stored.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def agree_on_pair(

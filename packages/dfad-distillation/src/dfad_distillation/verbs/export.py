@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dfad_distillation.verbs.networks import refuse_overwriting
-from tenfold_shared.commands import Options, emit
+from dfad_distillation.verbs.networks import (
+    ConstructorOptions,
+    open_finished,
+    refuse_overwriting,
+)
+from tenfold_shared.commands import emit
 from tenfold_shared.refusals import refuses
 
 if TYPE_CHECKING:
@@ -17,14 +21,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export(Options):
+class Export(ConstructorOptions):
     """Settings of `export`."""
 
     model: Annotated[Path, tyro.conf.Positional]
     """File of `distill` or `train`, or a run folder of `distill`."""
-
-    constructor: str | None = None
-    """What builds the network, where it is code of yours."""
 
     from_unit_range: bool = False
     """Let the program read pictures in [0, 1] and normalize them itself."""
@@ -50,12 +51,11 @@ def export(config: Export) -> None:
     from dfad_distillation.export import export_model
     from dfad_distillation.model_card import model_card, write_card
     from dfad_distillation.model_files import STUDENT_FILE
-    from dfad_distillation.pairing import open_saved
 
     path = config.model / STUDENT_FILE if config.model.is_dir() else config.model
     out = config.out or Path(f"{path.stem}.pt2")
     refuse_overwriting(out, path)
-    model = open_saved(path, constructor=config.constructor)
+    model = open_finished(config, path)
     export_model(out, model, from_unit_range=config.from_unit_range, temperature=config.temperature)
     told = model.about
     agreement = told.get("agreement")

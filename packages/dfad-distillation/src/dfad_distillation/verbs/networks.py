@@ -13,6 +13,7 @@ from tenfold_shared.commands import Options
 from tenfold_shared.errors import UserError
 
 if TYPE_CHECKING:
+    from dfad_distillation.model_files import SavedModel
     from dfad_distillation.pairing import Teacher
 
 
@@ -31,6 +32,31 @@ class TeacherOptions(Options):
 
     teacher_outputs: str = "logits"
     """`logits`, `probabilities`, `log_probabilities`, or the name of one of several outputs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstructorOptions(Options):
+    """What builds the networks of files that hold code of a user."""
+
+    constructor: str | None = None
+    """What builds the network of a file, where it is code of yours."""
+
+    constructor_arguments: str | None = None
+    """JSON for it, instead of the arguments that the file says it was trained with."""
+
+
+def open_finished(options: ConstructorOptions, path: Path) -> "SavedModel":
+    """Return the network of a file of `train` or `distill`, built by what the command line names.
+
+    Raises:
+        UserError: See `open_saved`.
+        ValueError: The arguments are no JSON.
+    """
+    from dfad_distillation.pairing import open_saved
+
+    given = options.constructor_arguments
+    arguments = None if given is None else parse_arguments(given, "constructor-arguments")
+    return open_saved(path, constructor=options.constructor, arguments=arguments)
 
 
 def open_named_teacher(
