@@ -24,11 +24,12 @@ from dfad_distillation.comparison import rivals
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.data import normalize
 from dfad_distillation.distillation import distill
+from dfad_distillation.equal_seconds import train_within
 from dfad_distillation.metrics import evaluate
 from dfad_distillation.presets import long, photographs, quick, standard
 from dfad_distillation.progress import choose, restore_state
 from dfad_distillation.registry import build_network
-from dfad_distillation.rivals import Setting, steps_within
+from dfad_distillation.rivals import Rival, Setting
 from dfad_distillation.run_files import open_run, read_progress
 from dfad_distillation.teacher_config import TEACHERS
 from tenfold_shared.result_rows import print_row
@@ -107,14 +108,11 @@ def run_rivals(name: str, seed: int, teacher: nn.Module, seconds: float) -> dict
         if where is not None
     }
     found = {}
-    for label, run in rivals(pictures).items():
+    for label, rival in rivals(pictures).items():
 
-        def play(_folder: Path, run=run) -> nn.Module:
-            trial = Setting(config, teacher, new_student(name, seed), seed)
-            steps = steps_within(seconds, lambda count: run(trial, count))
-            student = new_student(name, seed)
-            run(trial._replace(student=student), steps)
-            return student.eval()
+        def play(_folder: Path, rival: Rival = rival) -> nn.Module:
+            setting = Setting(config, teacher, new_student(name, seed), seed)
+            return train_within(seconds, rival, setting).student
 
         folder = ROOT / name / f"{label.replace(' ', '-')}-{plan.rivals_at}-{seed}"
         found[label] = _kept(folder, play, config, plan)

@@ -16,12 +16,13 @@ import torch
 from _runs import ROOT, Finished, finished, first_student, part, teacher_of
 from torch import nn
 
-from dfad_distillation.comparison import Rival, rivals
+from dfad_distillation.comparison import rivals
 from dfad_distillation.data import LabeledPictures, normalize
 from dfad_distillation.distillation import distill
+from dfad_distillation.equal_seconds import train_within
 from dfad_distillation.metrics import Scores, evaluate
 from dfad_distillation.presets import camvid
-from dfad_distillation.rivals import Setting, steps_within
+from dfad_distillation.rivals import Rival, Setting
 from dfad_distillation.teacher_config import TEACHERS
 from dfad_distillation.unet import unet_half
 from tenfold_shared.result_rows import print_row
@@ -60,14 +61,9 @@ def students_of(seed: int, teacher: nn.Module, classes: tuple[str, ...]) -> dict
     methods = rivals({"real data": real})
     for label in ("real data", "noise"):
 
-        def play(_folder: Path, run: Rival = methods[label]) -> nn.Module:
-            trial = Setting(config, teacher, student(len(classes), seed), seed)
-            steps = steps_within(
-                found["DFAD"].cpu_seconds, lambda count: run(trial, count), trial=3
-            )
-            first = student(len(classes), seed)
-            run(trial._replace(student=first), steps)
-            return first.eval()
+        def play(_folder: Path, rival: Rival = methods[label]) -> nn.Module:
+            setting = Setting(config, teacher, student(len(classes), seed), seed)
+            return train_within(found["DFAD"].cpu_seconds, rival, setting).student
 
         found[label] = kept(label, seed, play, classes)
     return found

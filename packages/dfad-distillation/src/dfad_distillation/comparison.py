@@ -5,6 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,19 +13,18 @@ from torch import Tensor, nn
 
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.distillation import distill
+from dfad_distillation.equal_seconds import train_within
 from dfad_distillation.rivals import (
+    Rival,
     Setting,
+    Step,
+    dafl,
     gaussian_noise,
+    imitation,
     real_pictures,
-    steps_within,
-    teach,
-    teach_by_dafl,
-    teach_by_zskt,
     untrained_generator,
+    zskt,
 )
-
-Rival = Callable[[Setting, int], None]
-"""Trains the student of a setting for a number of steps."""
 
 OURS = "DFAD"
 """Name of the method in tables."""
@@ -48,29 +48,29 @@ def rivals(pictures: Mapping[str, Tensor]) -> dict[str, Rival]:
     Args:
         pictures: Normalized pictures (n, c, h, w) by the name that the table gives them, such as `real data`.
     """
-
-    def on_pictures(images: Tensor) -> Rival:
-        def run(setting: Setting, steps: int) -> None:
-            source = real_pictures(images, batch=setting.config.batch, seed=setting.seed)
-            teach(setting, source, steps)
-
-        return run
-
-    def noise(setting: Setting, steps: int) -> None:
-        config = setting.config
-        source = gaussian_noise(config.input.shape, batch=config.batch, seed=setting.seed)
-        teach(setting, source, steps)
-
-    def untrained(setting: Setting, steps: int) -> None:
-        teach(setting, untrained_generator(setting.config, seed=setting.seed), steps)
-
     return {
-        **{name: on_pictures(images) for name, images in pictures.items()},
-        "noise": noise,
-        "untrained generator": untrained,
-        "DAFL": teach_by_dafl,
-        "ZSKT": teach_by_zskt,
+        **{name: partial(_on_pictures, images=images) for name, images in pictures.items()},
+        "noise": on_noise,
+        "untrained generator": _on_untrained,
+        "DAFL": dafl,
+        "ZSKT": zskt,
     }
+
+
+def _on_pictures(setting: Setting, *, images: Tensor) -> Step:
+    source = real_pictures(images, batch=setting.config.batch, seed=setting.seed)
+    return imitation(setting, source)
+
+
+def on_noise(setting: Setting) -> Step:
+    """Teach with Gaussian noise."""
+    config = setting.config
+    source = gaussian_noise(config.input.shape, batch=config.batch, seed=setting.seed)
+    return imitation(setting, source)
+
+
+def _on_untrained(setting: Setting) -> Step:
+    return imitation(setting, untrained_generator(setting.config, seed=setting.seed))
 
 
 def compare(
@@ -103,14 +103,10 @@ def compare(
         student = build_student(seed)
         ours, spent = _ours(config, teacher, copy.deepcopy(student), seed=seed, runs=runs)
         yield Outcome(OURS, seed, score(ours), spent, config.rounds)
-        for name, run in methods.items():
-            yield _outcome(
-                name,
-                run,
-                Setting(config, teacher, student, seed),
-                score=score,
-                seconds=spent if seconds is None else seconds,
-            )
+        for name, rival in methods.items():
+            setting = Setting(config, teacher, copy.deepcopy(student), seed)
+            one = train_within(spent if seconds is None else seconds, rival, setting)
+            yield Outcome(name, seed, score(one.student), one.seconds, one.steps)
 
 
 def _ours(
@@ -127,27 +123,6 @@ def _ours(
         start = time.process_time()
         result = distill(config, folder, teacher=teacher, student=student, seed=seed, device="cpu")
         return result.student, time.process_time() - start
-
-
-def _outcome(
-    name: str,
-    run: Rival,
-    setting: Setting,
-    *,
-    score: Callable[[nn.Module], float],
-    seconds: float,
-) -> Outcome:
-    """Run one rival for a number of seconds, on a copy of the student."""
-
-    def trial(steps: int) -> None:
-        run(setting._replace(student=copy.deepcopy(setting.student)), steps)
-
-    steps = steps_within(seconds, trial)
-    student = copy.deepcopy(setting.student)
-    start = time.process_time()
-    run(setting._replace(student=student), steps)
-    spent = time.process_time() - start
-    return Outcome(name, setting.seed, score(student.eval()), spent, steps)
 
 
 def summarize(

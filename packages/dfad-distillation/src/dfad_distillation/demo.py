@@ -11,16 +11,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from dfad_distillation.comparison import on_noise
 from dfad_distillation.compression import compression_report
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.data import LabeledPictures, normalize, open_labeled
 from dfad_distillation.distillation import distill
+from dfad_distillation.equal_seconds import train_for
 from dfad_distillation.figures import as_arrays, confusion_on_samples, progress, sample_rows
 from dfad_distillation.metrics import evaluate
 from dfad_distillation.model_files import STUDENT_FILE, save_model
 from dfad_distillation.networks import lenet5_half
 from dfad_distillation.presets import DIGITS, digits
-from dfad_distillation.rivals import Setting, gaussian_noise, teach
+from dfad_distillation.rivals import Setting
 from dfad_distillation.run_files import open_run
 from dfad_distillation.teacher_config import TEACHERS
 from dfad_distillation.teacher_training import train_teacher
@@ -118,10 +120,8 @@ def _student(seed: int) -> nn.Module:
 
 def _taught_by_noise(config: DistillationConfig, teacher: nn.Module, *, seed: int) -> nn.Module:
     """Teach the same student with noise for at least as long."""
-    source = gaussian_noise(config.input.shape, batch=config.batch, seed=seed)
-    student = _student(seed)
-    teach(Setting(config, teacher, student, seed), source, NOISE_STEPS * config.rounds)
-    return student.eval()
+    setting = Setting(config, teacher, _student(seed), seed)
+    return train_for(NOISE_STEPS * config.rounds, on_noise, setting)
 
 
 def _write_pictures(

@@ -1,10 +1,9 @@
 """What else could teach a student: real pictures, other pictures, noise, and other games without data.
 
-All use the same student, the same loss and optimizer where their paper has none of its own, and the same budget:
-`steps_within` measures what a step costs and returns how many of them a number of CPU seconds pays for.
+All use the same student, the same loss and optimizer where their paper has none of its own. How long they train, and
+how their rates fall meanwhile, says `equal_seconds`.
 """
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,13 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dfad_distillation.adversarial_game import Lesson, freeze, frozen, imitation_step
+from dfad_distillation.adversarial_game import Lesson, frozen, imitation_step
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.discrepancy import divergence
 from dfad_distillation.generators import Generator
 from dfad_distillation.optimizers import (
     generator_optimizer,
-    half_cosine,
     set_rate,
     student_optimizer,
 )
@@ -37,6 +35,12 @@ class Setting(NamedTuple):
     student: nn.Module
     """Is trained in place."""
     seed: int
+
+
+Step = Callable[[int, float], None]
+"""Does step 1, 2, ... with all rates multiplied by a factor."""
+Rival = Callable[[Setting], Step]
+"""Prepares to train the student of a setting."""
 
 
 def real_pictures(images: Float[Tensor, "n c h w"], *, batch: int, seed: int) -> Source:
@@ -64,29 +68,28 @@ def untrained_generator(config: DistillationConfig, *, seed: int) -> Source:
 
     @torch.no_grad()
     def draw(step: int) -> Tensor:
-        random = torch_stream(seed, "noise", step)
-        return generator(torch.randn(config.batch, generator.latent, generator=random))
+        return generator(_noise(config, seed, step))
 
     return draw
 
 
-def teach(setting: Setting, source: Source, steps: int) -> None:
+def imitation(setting: Setting, source: Source) -> Step:
     """Let the student imitate the teacher on the pictures of a source."""
     config, teacher, student, _ = setting
-    freeze(teacher)
-    student.train()
     optimizer = student_optimizer(student, config)
-    for step in range(1, steps + 1):
-        set_rate(optimizer, config.student_rate * half_cosine(step, steps))
-        pictures = source(step)
+    device = _device(student)
+
+    def step(number: int, factor: float) -> None:
+        set_rate(optimizer, config.student_rate * factor)
+        pictures = source(number).to(device, memory_format=torch.channels_last)
         with torch.no_grad():
             lesson = Lesson(pictures, teacher(pictures))
         imitation_step(student, optimizer, lesson, loss=config.loss)
 
+    return step
 
-def teach_by_dafl(
-    setting: Setting, steps: int, *, activation: float = 0.1, balance: float = 5.0
-) -> None:
+
+def dafl(setting: Setting, *, activation: float = 0.1, balance: float = 5.0) -> Step:
     """Teach by DAFL (Chen et al., arXiv 1904.01186): the generator never sees the student.
 
     Its loss is cross-entropy with the teacher's own label, less `activation` times the mean size of what enters the
@@ -94,67 +97,69 @@ def teach_by_dafl(
     same batch. One step of each. The weights are those of its MNIST command; the rate is ours (its 0.2 diverges).
     """
     config, teacher, student, seed = setting
-    freeze(teacher)
-    student.train()
-    generator = Generator(config.generator, config.input)
+    device = _device(student)
+    generator = _generator(config, device)
     optimizers = student_optimizer(student, config), generator_optimizer(generator, config)
-    with _LastFeatures(teacher) as features:
-        for step in range(1, steps + 1):
-            _set_rates(optimizers, config, half_cosine(step, steps))
-            pictures = generator(_noise(config, seed, step))
+
+    def step(number: int, factor: float) -> None:
+        _set_rates(optimizers, config, factor)
+        with _LastFeatures(teacher) as features:
+            pictures = generator(_noise(config, seed, number).to(device))
             logits = teacher(pictures)
-            loss = one_hot_loss(logits) + balance * imbalance(logits)
-            if features.latest is not None:
-                loss = loss - activation * features.latest.abs().mean()
-            optimizers[1].zero_grad(set_to_none=True)
-            loss.backward()
-            optimizers[1].step()
-            lesson = Lesson(pictures.detach(), logits.detach())
-            imitation_step(student, optimizers[0], lesson, loss="kl")
+        loss = one_hot_loss(logits) + balance * imbalance(logits)
+        if features.latest is not None:
+            loss = loss - activation * features.latest.abs().mean()
+        _descend(loss, optimizers[1])
+        lesson = Lesson(pictures.detach(), logits.detach())
+        imitation_step(student, optimizers[0], lesson, loss="kl")
+
+    return step
 
 
-def teach_by_zskt(setting: Setting, steps: int, *, student_steps: int = 10) -> None:
+def zskt(setting: Setting, *, student_steps: int = 10) -> Step:
     """Teach by zero-shot knowledge transfer (Micaelli and Storkey, arXiv 1905.09768), without attention maps.
 
     The generator takes one step up the KL divergence, the student `student_steps` down, all on the same noise.
     """
     config, teacher, student, seed = setting
-    freeze(teacher)
-    student.train()
-    generator = Generator(config.generator, config.input)
+    device = _device(student)
+    generator = _generator(config, device)
     optimizers = student_optimizer(student, config), generator_optimizer(generator, config)
-    for step in range(1, steps + 1):
-        _set_rates(optimizers, config, half_cosine(step, steps))
-        pictures = generator(_noise(config, seed, step))
-        optimizers[1].zero_grad(set_to_none=True)
+
+    def step(number: int, factor: float) -> None:
+        _set_rates(optimizers, config, factor)
+        pictures = generator(_noise(config, seed, number).to(device))
         with frozen(student):
             logits = teacher(pictures)
-            (-divergence(student(pictures), logits)).backward()
-        optimizers[1].step()
+            _descend(-divergence(student(pictures), logits), optimizers[1])
         lesson = Lesson(pictures.detach(), logits.detach())
         for _ in range(student_steps):
             imitation_step(student, optimizers[0], lesson, loss="kl")
 
+    return step
 
-def steps_within(seconds: float, run: Callable[[int], None], *, trial: int = 6) -> int:
-    """Return how many steps `seconds` of this process's CPU time pay for.
 
-    Args:
-        seconds: The budget.
-        run: Does a number of steps, on networks that nobody needs afterwards.
-        trial: Steps that are measured, after as many to warm up.
-    """
-    run(trial)
-    start = time.process_time()
-    run(trial)
-    cost = (time.process_time() - start) / trial
-    return max(1, round(seconds / max(cost, 1e-6)))
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
+
+
+def _generator(config: DistillationConfig, device: torch.device) -> Generator:
+    """Return an untrained generator in the layout of the method's own."""
+    generator = Generator(config.generator, config.input)
+    return generator.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _noise(config: DistillationConfig, seed: int, step: int) -> Tensor:
-    """Return the noise of a step."""
+    """Return the noise of a step, on the CPU."""
     random = torch_stream(seed, "noise", step)
     return torch.randn(config.batch, config.generator.latent, generator=random)
+
+
+def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """Take one step down a loss."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
 
 
 def _set_rates(
