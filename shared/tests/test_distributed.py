@@ -16,11 +16,13 @@ from tenfold_shared.distributed import (
     World,
     any_rank,
     current_world,
+    global_mean,
     mean_over_ranks,
     shard,
     start,
     stop,
     synchronize_batchnorm,
+    unshard,
     wrap,
 )
 from tenfold_shared.testing import check_gradient
@@ -93,6 +95,23 @@ def unequal_shares(rank, port, folder):
     assert current_world().is_first == (rank == 0)
     stop()
     assert not dist.is_initialized()
+
+
+def curved_loss(model, x):
+    """Return a loss that is no mean over samples."""
+    return global_mean((model(x) * x.mean((1, 2, 3), keepdim=True)).sin().mean()).exp()
+
+
+def curved_loss_on_two(rank, port, folder):
+    join(rank, 2, port)
+    model = synchronize_batchnorm(network())
+    whole = unshard(shard(batch(0)))
+    wrapped = wrap(model, CPU)  # must outlive the backward pass
+    curved_loss(wrapped, shard(batch(0))).backward()
+    if rank == 0:
+        found = {name: p.grad for name, p in model.named_parameters()}
+        torch.save({"whole": whole, **found}, folder / "two")  # noqa: TID251
+    stop()
 
 
 def run_folder_on_two(rank, port, folder, steps):
@@ -177,6 +196,16 @@ def test_unequal_shares_are_weighted_by_their_counts(tmp_path, port):
     for part in found:
         for key, tensor in layer.state_dict().items():
             torch.testing.assert_close(part[key], tensor, rtol=1e-12, atol=1e-12)
+
+
+def test_losses_that_are_no_means_have_the_gradient_of_one_process(tmp_path, port):
+    model = network()
+    curved_loss(model, batch(0)).backward()
+    spawn(curved_loss_on_two, port, tmp_path)
+    found = load(tmp_path / "two")
+    assert torch.equal(found.pop("whole"), batch(0))
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=0, atol=1e-12)
 
 
 def test_a_run_on_two_processes_stops_together_and_resumes(tmp_path, port):
@@ -274,6 +303,9 @@ def test_alone_everything_is_a_no_op(monkeypatch):
     assert wrap(model, CPU) is model
     assert mean_over_ranks(torch.tensor(2.0, requires_grad=True)) == 2
     assert mean_over_ranks(3) == 3
+    x = batch(0)
+    assert unshard(x) is x
+    assert global_mean(x) is x
     stop()
 
 

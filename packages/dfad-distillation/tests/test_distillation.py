@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_game import CONFIG, tiny_pair
+from tiny_game import ALL_TERMS, CONFIG, tiny_pair
 from torch import Tensor, nn
 
 from dfad_distillation.config import RegularizerConfig
-from dfad_distillation.distillation import PROGRESS, DistillationResult, distill
-from dfad_distillation.optimizers import half_cosine, rate_factor
-from tenfold_shared import read_metrics
+from dfad_distillation.distillation import (
+    PROGRESS,
+    DistillationResult,
+    distill,
+    noise_of_round,
+)
+from dfad_distillation.optimizers import half_cosine, rate_factor, student_factor
+from dfad_distillation.progress import PACKAGE, paint_bank
+from tenfold_shared import load_checkpoint, read_metrics
 from tenfold_shared.errors import UserError
 
 
@@ -71,6 +77,74 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, changes):
     assert (tmp_path / "whole" / PROGRESS).read_bytes() == (
         tmp_path / "parts" / PROGRESS
     ).read_bytes()
+
+
+STUDENT, GENERATOR = "student", "generator"
+
+
+@pytest.mark.parametrize(
+    ("changes", "player"),
+    [
+        ({"loss": "kl"}, STUDENT),
+        ({"pool": 2}, STUDENT),
+        ({"momentum": 0.0}, STUDENT),
+        ({"warmup": 2}, STUDENT),
+        ({"weight_decay": 0.1}, STUDENT),
+        ({"precision": "bf16"}, STUDENT),
+        ({"occlusion": 0.5}, STUDENT),
+        ({"replay": 2, "replay_every": 1}, STUDENT),
+        ({"average": 0.5}, STUDENT),
+        ({"reestimate": 2}, STUDENT),
+        ({"schedule": "constant"}, STUDENT),
+        ({"schedule": "constant", "student_rate": 1e-30}, GENERATOR),
+        ({"generator_rate": 1e-4, "student_rate": 1e-30}, GENERATOR),
+        ({"generation_loss": "log_mae"}, GENERATOR),
+        ({"generation_loss": "mse"}, GENERATOR),
+        *(
+            ({"regularizers": RegularizerConfig(**{name: 1.0})}, GENERATOR)
+            for name in ("balance", "smoothness", "one_hot", "batch_statistics")
+        ),
+    ],
+    ids=str,
+)
+def test_every_option_has_an_effect(tmp_path, changes, player):
+    rate = {"student_rate": changes["student_rate"]} if "student_rate" in changes else {}
+    plain, other = run(tmp_path / "plain", **rate), run(tmp_path / "other", **changes)
+    assert not same(getattr(plain, player), getattr(other, player))
+
+
+def test_the_averaged_student_is_the_result(tmp_path):
+    seen: list[dict[str, Tensor]] = []
+    result = run(tmp_path, average=0.5, watch=lambda _, s: seen.append(s.state_dict()))
+    kept = load_checkpoint(tmp_path / "checkpoint.safetensors", package=PACKAGE).models
+    for name, value in result.student.state_dict().items():
+        assert torch.equal(value, kept["average"][name])
+        assert torch.equal(value, seen[-1][name])
+    assert not torch.equal(kept["average"]["0.weight"], kept["student"]["0.weight"])
+
+
+def test_reestimated_statistics_are_those_of_the_last_generators_pictures(tmp_path):
+    result = run(tmp_path, reestimate=3)
+    generator = copy.deepcopy(result.generator).train()
+    noises = noise_of_round(0, count=3, batch=CONFIG.batch, latent=CONFIG.generator.latent, seed=0)
+    with torch.no_grad():
+        first = [result.student[0](generator(noise)) for noise in noises]
+    mean = torch.stack([one.mean((0, 2, 3)) for one in first]).mean(0)
+    torch.testing.assert_close(result.student[1].running_mean, mean)
+
+
+def test_the_bank_is_painted_by_all_snapshots(tmp_path, monkeypatch):
+    from dfad_distillation import distillation
+
+    asked: list[list[int]] = []
+
+    def record(folder, snapshots, **more):
+        asked.append(list(snapshots))
+        return paint_bank(folder, snapshots, **more)
+
+    monkeypatch.setattr(distillation, "paint_bank", record)
+    run(tmp_path)
+    assert asked == [[2, 4, 6]]
 
 
 def test_watching_changes_nothing(tmp_path):
@@ -157,6 +231,9 @@ def test_divergence_is_one_sentence_and_keeps_the_last_good_state(tmp_path):
 def test_rates():
     config = dataclasses.replace(CONFIG, rounds=10, schedule="steps", milestones=(3, 6), decay=0.5)
     assert [rate_factor(n, config) for n in (1, 3, 4, 6, 7, 10)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    warm = dataclasses.replace(config, warmup=3)
+    assert [student_factor(n, warm) for n in (1, 2, 3, 4, 7)] == [0.25, 0.5, 0.75, 0.5, 0.25]
+    assert student_factor(1, config) == 1
     assert half_cosine(1, 10) == 1
     assert half_cosine(6, 10) == pytest.approx(0.5)
     assert rate_factor(9, dataclasses.replace(CONFIG, schedule="constant")) == 1
@@ -167,30 +244,33 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from tiny_game import CONFIG, tiny_pair
+from tiny_game import ALL_TERMS, CONFIG, tiny_pair
 from dfad_distillation.distillation import distill
+config = ALL_TERMS if sys.argv[2] == "all" else CONFIG
 teacher, student = (network.double() for network in tiny_pair())
-distill(CONFIG, Path(sys.argv[1]), teacher=teacher, student=student, device="cpu")
+distill(config, Path(sys.argv[1]), teacher=teacher, student=student, device="cpu")
 """
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path):
+@pytest.mark.parametrize("terms", ["plain", "all"])
+def test_two_processes_equal_one(tmp_path, terms):
+    config = ALL_TERMS if terms == "all" else CONFIG
     teacher, student = (network.double() for network in tiny_pair())
-    single = distill(CONFIG, tmp_path / "single", teacher=teacher, student=student, device="cpu")
+    single = distill(config, tmp_path / "single", teacher=teacher, student=student, device="cpu")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     command += ["--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     subprocess.run(
-        [*command, str(program), str(tmp_path / "double")],
+        [*command, str(program), str(tmp_path / "double"), terms],
         env=environment,
         check=True,
         capture_output=True,
         timeout=300,
     )
-    resumed = distill(CONFIG, tmp_path / "double", teacher=teacher, student=student, device="cpu")
+    resumed = distill(config, tmp_path / "double", teacher=teacher, student=student, device="cpu")
     for ours, theirs in ((single.student, resumed.student), (single.generator, resumed.generator)):
         state = theirs.state_dict()
         for name, value in ours.state_dict().items():

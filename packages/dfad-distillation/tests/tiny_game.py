@@ -1,9 +1,16 @@
 """A teacher and a student of a few hundred weights, and settings that take a second."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
-from dfad_distillation.config import DistillationConfig, GeneratorConfig, InputSpace
+from dfad_distillation.config import (
+    DistillationConfig,
+    GeneratorConfig,
+    InputSpace,
+    RegularizerConfig,
+)
 from tenfold_shared.seeds import torch_stream
 
 CONFIG = DistillationConfig(
@@ -17,6 +24,17 @@ CONFIG = DistillationConfig(
     bank=32,
     checkpoint_every=3,
 )
+
+ALL_TERMS = replace(
+    CONFIG,
+    generation_loss="log_mae",
+    regularizers=RegularizerConfig(balance=1.0, smoothness=1.0, one_hot=0.5, batch_statistics=1.0),
+    replay=2,
+    replay_every=1,
+    occlusion=0.5,
+    average=0.5,
+)
+"""Everything beyond the paper at once."""
 
 
 def network(width: int) -> nn.Module:

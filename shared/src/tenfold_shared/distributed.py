@@ -82,6 +82,28 @@ def shard(batch: Batch, world: World | None = None) -> Batch:
     return items[rank::size]
 
 
+def unshard(part: Tensor) -> Tensor:
+    """Return the batch of which every process gives the part that `shard` gave it, without gradient."""
+    size = current_world().size
+    if size == 1:
+        return part
+    parts = [torch.empty_like(part) for _ in range(size)]
+    dist.all_gather(parts, part.detach().contiguous())
+    return torch.stack(parts, dim=1).flatten(0, 1)
+
+
+def global_mean(value: Tensor) -> Tensor:
+    """Return the mean of a tensor over processes, with the gradient of this process's own part.
+
+    For losses that are no means over samples, such as a logarithm of one: where gradients are averaged
+    afterwards, as `wrap` does, they are those of one process that has the whole batch.
+    """
+    size = current_world().size
+    if size == 1:
+        return value
+    return value + (_all_reduced(value.detach().clone()) / size - value.detach())
+
+
 def mean_over_ranks(value: Tensor | float, *, weight: float = 1.0) -> float:
     """Average a number over processes, for logging and evaluation.
 

@@ -134,13 +134,15 @@ class DistillationConfig:
     student_steps: int = 5
     """Updates of the student in a round: k of the paper."""
     pool: int = 1
-    """Fresh batches in a round, from 1 to k; the k updates take them in turn. k: the paper; 1: three times cheaper."""
+    """Fresh batches in a round, from 1 to k; the k updates take them in turn. k: the paper; 1: half the cost."""
     loss: Discrepancy = "mae"
     """What the student minimizes: mean absolute error of logits (the paper), squared error, or KL divergence."""
     generation_loss: GenerationLoss = "mae"
     """What the generator maximizes; `log_mae` is the paper's adaptive loss, log(1 + MAE)."""
     student_rate: float = 0.01
     """Learning rate of the student's SGD."""
+    warmup: int = 0
+    """Rounds in which the student's rate rises to its value; without them a high one can kill its units at once."""
     momentum: float = 0.9
     """Momentum of the student's SGD."""
     weight_decay: float = 1e-4
@@ -189,7 +191,9 @@ class DistillationConfig:
         """Check the ranges and what must fit together."""
         _require_at_least(self, 1, "rounds", "student_steps", "pool", "snapshots", "bank")
         _require_at_least(self, 1, "replay_every", "log_every", "checkpoint_every")
-        _require_at_least(self, 0, "replay", "reestimate", "states", "patience", "weight_decay")
+        _require_at_least(
+            self, 0, "warmup", "replay", "reestimate", "states", "patience", "weight_decay"
+        )
         _require_positive(self, "student_rate", "generator_rate", "decay")
         _require(
             self.batch >= 2,

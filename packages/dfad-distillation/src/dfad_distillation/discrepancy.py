@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dfad_distillation.config import Discrepancy, GenerationLoss
+from tenfold_shared.distributed import global_mean
 
 Logits = Float[Tensor, "batch classes *positions"]
 Scalar = Float[Tensor, ""]
@@ -62,10 +63,11 @@ def generation_loss(
 ) -> GenerationTerms:
     """Return what the generator minimizes: -D, or -log(1 + D) for `log_mae`.
 
-    The logarithm divides the gradient by 1 + D: the generator slows down while the student is far off.
+    The logarithm divides the gradient by 1 + D: the generator slows down while the student is far off. D is that of
+    the batches of all processes.
     """
     if kind == "log_mae":
-        distance = mean_absolute_error(student, teacher)
+        distance = global_mean(mean_absolute_error(student, teacher))
         return GenerationTerms(-torch.log1p(distance), distance)
     distance = DISCREPANCIES[kind](student, teacher)
     return GenerationTerms(-distance, distance)

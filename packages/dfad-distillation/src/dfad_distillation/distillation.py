@@ -30,6 +30,7 @@ from dfad_distillation.optimizers import (
     generator_optimizer,
     rate_factor,
     set_rate,
+    student_factor,
     student_optimizer,
 )
 from dfad_distillation.outputs import check_pair, check_teacher
@@ -114,10 +115,6 @@ def distill(
         if config.batch % world.size:
             raise ValueError(
                 f"batch must be a multiple of the {world.size} processes, got {config.batch}"
-            )
-        if config.replay and world.size > 1:
-            raise ValueError(
-                "replay needs one process, because each would remember other batches; set replay to 0"
             )
         with RunFolder(
             folder,
@@ -227,9 +224,15 @@ class _Distillation:
     def _play(self, number: int, penalty: GeneratorPenalty | None) -> None:
         """Play one round; moves student, generator, average and memory."""
         config, world = self.config, current_world()
-        rates = (config.student_rate, config.generator_rate)
-        for optimizer, rate in zip(self.optimizers, rates, strict=True):
-            set_rate(optimizer, rate * rate_factor(number, config))
+        for optimizer, rate in zip(
+            self.optimizers,
+            (
+                config.student_rate * student_factor(number, config),
+                config.generator_rate * rate_factor(number, config),
+            ),
+            strict=True,
+        ):
+            set_rate(optimizer, rate)
         noise = noise_of_round(
             number,
             count=config.pool + 1,
@@ -263,8 +266,9 @@ class _Distillation:
         """Return what is done to the pictures of the lessons of a round: a pure function of seed and round."""
         if not self.config.occlusion:
             return None
-        random = torch_stream(self.seed, "occlusion", number, current_world().rank)
-        return partial(keep_rectangles, share=self.config.occlusion, random=random)
+        random = torch_stream(self.seed, "occlusion", number)
+        share = self.config.occlusion
+        return partial(keep_rectangles, share=share, random=random, world=current_world())
 
     def _result(self) -> nn.Module:
         """Return the student that counts: the averaged one, where there is one."""

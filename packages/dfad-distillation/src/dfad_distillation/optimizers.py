@@ -25,12 +25,17 @@ def generator_optimizer(generator: nn.Module, config: DistillationConfig) -> tor
 
 
 def rate_factor(number: int, config: DistillationConfig) -> float:
-    """Return what both rates are multiplied by in round `number` (from 1)."""
+    """Return what both rates are multiplied by in round `number` (from 1), apart from the student's warm-up."""
     if config.schedule == "cosine":
         return half_cosine(number, config.rounds)
     if config.schedule == "steps":
         return config.decay ** sum(number > milestone for milestone in config.milestones)
     return 1.0
+
+
+def student_factor(number: int, config: DistillationConfig) -> float:
+    """Return what the student's rate is multiplied by in round `number`: it also rises in the first `warmup`."""
+    return rate_factor(number, config) * min(1.0, number / (config.warmup + 1))
 
 
 def half_cosine(step: int, steps: int) -> float:

@@ -26,13 +26,14 @@ _EPOCH = 50
 def standard(rounds: int = 800) -> DistillationConfig:
     """Return our settings for small teachers on a CPU.
 
-    A small generator, one batch reused for all k student steps, the adaptive loss; and four things that the paper
-    does not have: classes in balance, smooth pictures, a memory of earlier batches, and lessons on parts of pictures.
+    A small and slow generator, one batch reused for all k student steps, the adaptive loss, and terms that the paper
+    does not have: docs/packages/dfad-distillation/deviations.md says why.
     """
     return DistillationConfig(
         rounds=rounds,
         generation_loss="log_mae",
         student_rate=0.05,
+        warmup=20,
         generator_rate=5e-4,
         regularizers=RegularizerConfig(balance=4.0, smoothness=1.0),
         replay=40,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dfad_distillation.config import RegularizerConfig
+from tenfold_shared.distributed import global_mean
 
 Logits = Float[Tensor, "batch classes *positions"]
 
@@ -19,7 +20,7 @@ def one_hot_loss(logits: Logits) -> Float[Tensor, ""]:
 
 def imbalance(logits: Logits) -> Float[Tensor, ""]:
     """Return log(classes) - entropy of the mean prediction: 0 where all classes are equally frequent."""
-    mean = functional.softmax(logits, dim=1).transpose(0, 1).flatten(1).mean(1)
+    mean = global_mean(functional.softmax(logits, dim=1).transpose(0, 1).flatten(1).mean(1))
     # A class that vanishes must not make a NaN, as log 0 does in DAFL's release.
     logarithm = mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
     return math.log(len(mean)) + (mean * logarithm).sum()
@@ -58,7 +59,10 @@ class BatchStatistics:
         if not features.requires_grad:
             return  # a lesson, not the generator's step
         dims = [0, *range(2, features.ndim)]
-        variance, mean = torch.var_mean(features, dim=dims, correction=0)
+        variance, own = torch.var_mean(features, dim=dims, correction=0)
+        mean = global_mean(own)
+        # Of the batches of all processes: within each, and of their means.
+        variance = global_mean(variance + (own - mean.detach()).square())
         self._terms.append(
             torch.linalg.vector_norm(mean - layer.running_mean)
             + torch.linalg.vector_norm(variance - layer.running_var)

@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from dfad_distillation.adversarial_game import Lesson
+from tenfold_shared.distributed import shard, unshard
 
 
 class ReplayMemory(nn.Module):
     """`capacity` batches of all that were added, as buffers: a checkpoint holds them, a resumed run draws the same.
 
+    Under `torchrun` every process keeps whole batches, and replays its part of them.
+
     Args:
         capacity: Batches that are kept.
-        like: A batch, for the shapes.
+        like: A whole batch, for the shapes.
         random: Draws which batch is kept, and which is replayed.
     """
 
@@ -33,20 +36,24 @@ class ReplayMemory(nn.Module):
         self.register_buffer("written", torch.zeros((), dtype=torch.int64))
 
     def add(self, lesson: Lesson) -> None:
-        """Keep a batch in a free place, or, at random, in that of another, or not at all."""
+        """Keep a batch in a free place, or, at random, in that of another, or not at all.
+
+        Args:
+            lesson: This process's part of it.
+        """
         capacity, place = len(self.pictures), int(self.written)
         self.written += 1
         if place >= capacity:
             place = int(torch.randint(place + 1, (), generator=self.random))
         if place < capacity:
-            self.pictures[place].copy_(lesson.pictures)
-            self.logits[place].copy_(lesson.logits)
+            self.pictures[place].copy_(unshard(lesson.pictures))
+            self.logits[place].copy_(unshard(lesson.logits))
 
     def draw(self) -> Lesson | None:
-        """Return a batch at random, or None while the memory is less than half full."""
+        """Return this process's part of a random batch, or None while the memory is less than half full."""
         capacity = len(self.pictures)
         stored = min(int(self.written), capacity)
         if 2 * stored < capacity:
             return None
         place = int(torch.randint(stored, (), generator=self.random))
-        return Lesson(self.pictures[place], self.logits[place])
+        return Lesson(shard(self.pictures[place]), shard(self.logits[place]))
