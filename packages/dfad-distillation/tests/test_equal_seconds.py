@@ -1,6 +1,7 @@
 """Rivals get the seconds that the method took, on a machine whose speed changes, and lose no determinism by it."""
 
 import copy
+import dataclasses
 from itertools import pairwise
 
 import pytest
@@ -119,3 +120,13 @@ def test_seconds_on_the_cpu_are_those_of_this_process():
     before = clock()
     sum(range(200_000))
     assert clock() > before
+
+
+def test_rivals_warm_up_for_as_many_steps_as_the_methods_student():
+    machine = Machine(0.1)
+    config = dataclasses.replace(CONFIG, warmup=3, student_steps=3)
+    train_for(40, machine.rival, setting()._replace(config=config), falling=0)
+    assert machine.factors[:11] == pytest.approx([*(n / 10 for n in range(1, 11)), 1])
+    cold = Machine(0.1)
+    train_for(5, cold.rival, setting(), falling=0)
+    assert cold.factors == [1.0] * 5

@@ -108,9 +108,12 @@ def train_within(
 def _start(rival: Rival, setting: Setting) -> Step:
     """Return a rival before its first step; the same seed gives the same randomness.
 
-    The networks get the layout in which the method trains, which costs other seconds.
+    The networks get the layout in which the method trains, which costs other seconds, and as many steps of warm-up as
+    the method's student takes.
     """
     seed_global_state(setting.seed, "rival")
     for network in (freeze(setting.teacher), setting.student.train()):
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return rival(setting)
+    step = rival(setting)
+    warmup = setting.config.warmup * setting.config.student_steps
+    return lambda number, factor: step(number, factor * min(1.0, number / (warmup + 1)))
