@@ -145,7 +145,7 @@ def test_networks_that_do_not_fit(inside: Path):
     teacher = "teacher.safetensors"
     code = "my_networks.py:Narrow"
     more = ["--student", code, "--student-arguments", '{"classes": 5}']
-    refused(call("distill", teacher, *more, *words), "(8, 2)", "(8, 5)")
+    refused(call("distill", teacher, *more, *words), "(64, 2)", "(64, 5)")
     refused(call("distill", teacher, "--input.shape", "3", "8", "8", *words), teacher, "(1, 8, 8)")
     refused(call("distill", "lenet5", "--input.shape", "1", "8", "8", *words), "32")
     refused(call("distill", "small_cnn", "--teacher-weights", "weights.pth", "--input.shape", "1",

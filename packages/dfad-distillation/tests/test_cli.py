@@ -248,7 +248,7 @@ def test_export_writes_a_program_and_its_card(place: Path, tmp_path: Path):
     student = load_saved(place / "run" / "student.safetensors").module
     torch.testing.assert_close(program(pictures), student((pictures - 0.5) / 0.25))
     card = (tmp_path / "student.pt2.md").read_text("utf-8")
-    for words in ("small_cnn", "agreement", "rounds | 4", "privacy", "teacher"):
+    for words in ("small_cnn", "agreement", "rounds played | 4", "state taken | 4", "privacy", "teacher"):
         assert words in card
 
 

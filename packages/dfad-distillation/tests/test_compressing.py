@@ -10,11 +10,13 @@ from torch import nn
 
 from dfad_distillation.compressing import compress
 from dfad_distillation.config import DistillationConfig, InputSpace
-from dfad_distillation.model_files import save_model
+from dfad_distillation.model_files import PACKAGE, save_model
 from dfad_distillation.networks import SmallCNN
 from dfad_distillation.pairing import Student, Teacher, agree_on_pair, open_saved
 from dfad_distillation.weight_files import fit_weights, read_weights
+from tenfold_shared.checkpoints import save_checkpoint
 from tenfold_shared.errors import UserError
+from tenfold_shared.runs import CHECKPOINT_NAME
 
 
 def test_networks_in_memory_are_compressed_and_can_be_read_again(tmp_path: Path):
@@ -68,12 +70,20 @@ def test_outputs_of_both_can_be_named(tmp_path: Path):
     assert result.student(torch.randn(2, 1, 8, 8)).shape == (2, 3)
 
 
+def _begin(folder: Path) -> None:
+    """Write what a run has once it has begun."""
+    models = {"generator": nn.Linear(1, 1), "student": nn.Linear(1, 1)}
+    save_checkpoint(folder / CHECKPOINT_NAME, models=models, package=PACKAGE)
+
+
 def test_a_run_folder_belongs_to_its_networks(tmp_path: Path):
     modules = tiny_pair()
     space = InputSpace(shape=(1, 8, 8))
     teacher = Teacher(module=modules[0], source="a:b", arguments={}, input=space)
     student = Student(modules[1], "c:d", {})
+    agree_on_pair(tmp_path, teacher, student._replace(source="x:y"), DistillationConfig(input=space))
     agree_on_pair(tmp_path, teacher, student, DistillationConfig(input=space))
+    _begin(tmp_path)
     agree_on_pair(tmp_path, teacher, student, DistillationConfig(input=space))
     with pytest.raises(UserError, match="another student"):
         agree_on_pair(

@@ -1,27 +1,32 @@
 """A smaller network from a trained one in one call: opens both, distills, and writes the student."""
 
+import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from dfad_distillation.checking import look_at_teacher
+from dfad_distillation.checking import first_pictures, look_at_teacher
 from dfad_distillation.config import DistillationConfig, InputSpace
 from dfad_distillation.distillation import DistillationResult, Watcher, distill
 from dfad_distillation.memory import check_game, refusing_exhaustion
-from dfad_distillation.model_files import STUDENT_FILE, save_model
-from dfad_distillation.outputs import adapt_outputs
+from dfad_distillation.model_files import STUDENT_FILE
+from dfad_distillation.outputs import Outputs, adapt_outputs, check_pair
 from dfad_distillation.pairing import (
     Student,
     Teacher,
-    agree_on_pair,
+    belonging_to,
+    one_value,
     open_student,
     open_teacher,
 )
 from dfad_distillation.presets import standard
+from dfad_distillation.regularizers import BatchStatistics
+from dfad_distillation.student_record import find_temperature, save_student, score_again
 from dfad_distillation.students import HALF
 from tenfold_shared.devices import choose_device
 from tenfold_shared.files import make_folder
@@ -37,13 +42,16 @@ def compress(
     config: DistillationConfig | None = None,
     teacher_arguments: Mapping[str, Any] | None = None,
     teacher_weights: Path | None = None,
-    teacher_outputs: str = "logits",
+    teacher_outputs: Outputs = "logits",
     student_arguments: Mapping[str, Any] | None = None,
     student_outputs: str = "logits",
     seed: int = 0,
     device: str = "auto",
 ) -> DistillationResult:
     """Teach a smaller network what a trained one does, without any data.
+
+    Torch's global random state and a teacher in memory are given back as they were; a student in memory is trained
+    in place.
 
     Args:
         teacher: A network, or where one is: a file of `train`, a .pt2 or TorchScript file,
@@ -54,9 +62,10 @@ def compress(
         config: All settings; `preset("standard")` without it.
         teacher_arguments: Of the teacher's constructor.
         teacher_weights: The teacher's weights, if its source has none.
-        teacher_outputs: `logits`, `probabilities`, `log_probabilities`, or which of several outputs.
+        teacher_outputs: `logits`, `probabilities`, `log_probabilities`, which of several outputs, or a function
+            from what the teacher returns to logits.
         student_arguments: Of the student's constructor.
-        student_outputs: As for the teacher.
+        student_outputs: As for the teacher, but no function, which no file could name.
         seed: Of everything random.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
@@ -70,24 +79,31 @@ def compress(
     settings = standard() if config is None else config
     if input is not None:
         settings = dataclasses.replace(settings, input=input)
-    opened = _opened(
-        teacher,
-        settings,
-        said=input is not None or settings.input != InputSpace(),
-        arguments=teacher_arguments,
-        weights=teacher_weights,
-        outputs=teacher_outputs,
-    )
-    settings = dataclasses.replace(settings, input=opened.input)
-    pupil = prepare_student(
-        settings,
-        opened,
-        student,
-        arguments=student_arguments,
-        outputs=student_outputs,
-        seed=seed,
-    )
-    return teach(settings, Path(folder), opened, pupil, seed=seed, device=device)
+    said = input is not None or settings.input != InputSpace()
+    with ExitStack() as kept:
+        kept.enter_context(same_randomness())
+        if isinstance(teacher, nn.Module):
+            kept.enter_context(left_alone(teacher))
+            opened = _in_memory(teacher, settings, said=said, outputs=teacher_outputs)
+        else:
+            opened = open_teacher(
+                str(teacher),
+                arguments=teacher_arguments,
+                weights=teacher_weights,
+                outputs=teacher_outputs,
+                input=settings.input,
+                default=None if said else settings.input,
+            )
+        settings = dataclasses.replace(settings, input=opened.input)
+        pupil = prepare_student(
+            settings,
+            opened,
+            student,
+            arguments=student_arguments,
+            outputs=student_outputs,
+            seed=seed,
+        )
+        return teach(settings, Path(folder), opened, pupil, seed=seed, device=device)
 
 
 def prepare_student(
@@ -107,18 +123,27 @@ def prepare_student(
     """
     check_game(config)
     kind = look_at_teacher(config, teacher.module, seed=seed)
+    if config.regularizers.batch_statistics:
+        BatchStatistics(teacher.module).close()  # refuses teachers that have none
     if isinstance(student, nn.Module):
-        return Student(adapt_outputs(student, outputs), _place(student), {}, outputs)
-    seed_global_state(seed, "student")
-    return open_student(
-        student,
-        arguments=arguments,
-        weights=weights,
-        outputs=outputs,
-        teacher=teacher,
-        classes=kind.classes,
-        task=kind.task,
-    )
+        if any(student is one for one in teacher.module.modules()):
+            raise ValueError(
+                "student must not be the teacher itself; pass a network that is smaller"
+            )
+        opened = Student(adapt_outputs(student, outputs).cpu(), _place(student), {}, outputs)
+    else:
+        seed_global_state(seed, "student")
+        opened = open_student(
+            student,
+            arguments=arguments,
+            weights=weights,
+            outputs=outputs,
+            teacher=teacher,
+            classes=kind.classes,
+            task=kind.task,
+        )
+    check_pair(teacher.module, copy.deepcopy(opened.module), first_pictures(config, seed=seed))
+    return opened
 
 
 def teach(
@@ -138,8 +163,7 @@ def teach(
     """
     choose_device(device)
     make_folder(folder)
-    agree_on_pair(folder, teacher, student, config)
-    with refusing_exhaustion():
+    with belonging_to(folder, teacher, student, config), refusing_exhaustion():
         result = distill(
             config,
             folder,
@@ -149,79 +173,69 @@ def teach(
             device=device,
             watch=watch,
         )
+        result = score_again(result, config, folder, teacher.module, seed=seed)
+        temperature = find_temperature(result, teacher.module, batch=config.batch, seed=seed)
     result = result._replace(student=result.student.cpu())
     teacher.module.cpu()
-    _save(folder / STUDENT_FILE, config, teacher, student, result, seed=seed)
+    save_student(
+        folder / STUDENT_FILE,
+        config,
+        teacher,
+        student,
+        result,
+        seed=seed,
+        temperature=temperature,
+    )
     return result
 
 
-def _save(
-    path: Path,
-    config: DistillationConfig,
-    teacher: Teacher,
-    student: Student,
-    result: DistillationResult,
-    *,
-    seed: int,
-) -> None:
-    """Write the student; its bytes depend on nothing but teacher, settings and seed."""
-    with torch.no_grad():
-        outputs = result.student(torch.zeros(2, *config.input.shape)).shape[1]
-    about: dict[str, Any] = {
-        "rounds": result.chosen,
-        "seed": seed,
-        "teacher": teacher.source,
-        "teacher_sha256": teacher.fingerprint(),
-        "teacher_parameters": sum(p.numel() for p in teacher.module.parameters()),
-        "settings": dataclasses.asdict(config),
-        "outputs": student.outputs,
-    }
-    scores = {one.round: one for one in result.table}
-    if result.chosen in scores:
-        about["agreement"] = scores[result.chosen].agreement
-    save_model(
-        path,
-        result.student,
-        source=student.source,
-        arguments=student.arguments,
-        input=config.input,
-        classes=teacher.classes or tuple(map(str, range(outputs))),
-        about=about,
-    )
+@contextmanager
+def left_alone(module: nn.Module) -> Generator[None]:
+    """Give a network of the caller back as it was: its modes, what is trained, device and memory layout.
+
+    Only for code that changes none of its numbers.
+    """
+    modes = [(one, one.training) for one in module.modules()]
+    weights = [(one, one.data, one.requires_grad) for one in module.parameters()]
+    gradients = [(one.grad, one.grad.data) for one, *_ in weights if one.grad is not None]
+    buffers = [(one, dict(one._buffers)) for one in module.modules()]
+    try:
+        yield
+    finally:
+        for one, mode in modes:
+            one.training = mode
+        for one, data, trained in weights:
+            one.data = data
+            one.requires_grad_(trained)
+        for one, data in gradients:
+            one.data = data
+        for one, kept in buffers:
+            one._buffers.update(kept)
 
 
-def _opened(
-    teacher: nn.Module | str | Path,
-    settings: DistillationConfig,
-    *,
-    said: bool,
-    arguments: Mapping[str, Any] | None,
-    weights: Path | None,
-    outputs: str,
+@contextmanager
+def same_randomness() -> Generator[None]:
+    """Give torch's global random state back as it was."""
+    used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=list(used)):
+        yield
+
+
+def _in_memory(
+    teacher: nn.Module, settings: DistillationConfig, *, said: bool, outputs: Outputs
 ) -> Teacher:
-    """Return the teacher; `said` tells whether the user told what it reads."""
-    if isinstance(teacher, nn.Module):
-        opened = Teacher(
-            module=adapt_outputs(teacher, outputs).eval(),
-            source=_place(teacher),
-            arguments={},
-            input=settings.input,
-        )
-    else:
-        opened = open_teacher(
-            str(teacher),
-            arguments=arguments,
-            weights=weights,
-            outputs=outputs,
-            input=settings.input,
-            default=None if said else settings.input,
-        )
-    if not said and opened.input == InputSpace():
+    """Return a teacher that the caller holds; `said` tells whether it is known what it reads."""
+    if not said:
         raise ValueError(
             "input must say what the teacher reads, such as InputSpace(shape=(3, 32, 32), mean=(0.5,), "
             "std=(0.25,)); only files of train know it"
         )
-    return opened
+    return Teacher(
+        module=adapt_outputs(teacher, outputs).cpu().eval(),
+        source=_place(teacher),
+        arguments={},
+        input=one_value(settings.input),
+    )
 
 
 def _place(module: nn.Module) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dfad_distillation.config import InputSpace
 from dfad_distillation.model_files import load_saved
-from dfad_distillation.outputs import adapt_outputs
+from dfad_distillation.outputs import Outputs, adapt_outputs
 from dfad_distillation.registry import NAMES, build_network
 from dfad_distillation.weight_files import fit_weights, read_weights
 from tenfold_shared.errors import UserError
@@ -63,7 +63,7 @@ def load_model(
     *,
     arguments: Mapping[str, Any] | None = None,
     weights: Path | None = None,
-    outputs: str = "logits",
+    outputs: Outputs = "logits",
     shape: tuple[int, int, int] = (3, 32, 32),
 ) -> nn.Module:
     """Return the network of a source, ready to be a teacher. Arguments are those of `open_model`."""
@@ -77,7 +77,7 @@ def open_model(
     *,
     arguments: Mapping[str, Any] | None = None,
     weights: Path | None = None,
-    outputs: str = "logits",
+    outputs: Outputs = "logits",
     shape: tuple[int, int, int] = (3, 32, 32),
 ) -> OpenedModel:
     """Return a network and what is known about it.
@@ -89,7 +89,8 @@ def open_model(
             unpickle) can run any code: open only those that you trust. Model files and `weights` cannot.
         arguments: Of the constructor, such as `classes` or `width`.
         weights: safetensors, or a state dictionary of `torch.save`.
-        outputs: `logits`, `probabilities`, `log_probabilities`, or which of several outputs.
+        outputs: `logits`, `probabilities`, `log_probabilities`, which of several outputs, or a function
+            from what the network returns to logits.
         shape: Channels, height and width of pictures, for constructors that need them.
 
     Raises:
@@ -269,7 +270,10 @@ def _scripted(path: Path) -> nn.Module:
     try:
         with zipfile.ZipFile(path) as archive:
             has_code = any("/code/" in name for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":  # an archive that is not whole
+                raise UserError(f"{path} is damaged or cut off; fetch it again.") from error
         has_code = False
     if not has_code:
         raise UserError(

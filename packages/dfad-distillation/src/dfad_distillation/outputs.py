@@ -1,6 +1,6 @@
 """What networks answer: logits out of probabilities and dictionaries, and checks before a distillation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -13,8 +13,10 @@ from tenfold_shared.errors import UserError
 
 _FLOOR = 1e-12  # probabilities below are not told apart: softmax in single precision ends in zeros
 _TOLERANCE = 1e-3
-_CODE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError,
-                NotImplementedError, AssertionError)  # fmt: skip
+_APART = 0.5  # distance of the answers of a sigmoid that has learned something
+
+Outputs = str | Callable[[Any], Tensor]
+"""What a network answers: see `adapt_outputs`."""
 
 
 class OutputKind(NamedTuple):
@@ -81,13 +83,35 @@ class PickedOutput(nn.Module):
         )
 
 
-def adapt_outputs(module: nn.Module, outputs: str) -> nn.Module:
+class ComputedOutput(nn.Module):
+    """What a function of the user makes of a network's answer.
+
+    Args:
+        module: The network.
+        function: From whatever it returns to logits; gradients must get through it.
+    """
+
+    def __init__(self, module: nn.Module, *, function: Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.module, self.function = module, function
+
+    def forward(
+        self, pictures: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes ..."]:
+        """Return what the function returns."""
+        return self.function(self.module(pictures))
+
+
+def adapt_outputs(module: nn.Module, outputs: Outputs) -> nn.Module:
     """Return a network that answers logits.
 
     Args:
         module: Any network.
-        outputs: `logits`, `probabilities`, `log_probabilities`, or the name of one of its outputs.
+        outputs: `logits`, `probabilities`, `log_probabilities`, the name of one of its outputs, or a function
+            from what it returns to logits.
     """
+    if callable(outputs):
+        return ComputedOutput(module, function=outputs)
     if outputs == "logits":
         return module
     if outputs in ("probabilities", "log_probabilities"):
@@ -105,11 +129,16 @@ def check_teacher(
         sample: At least two generated pictures, on the teacher's device.
 
     Raises:
-        UserError: It cannot read the pictures; its outputs are no logits, constant or not finite; or
-            no gradient gets through it.
+        UserError: It cannot read the pictures; its outputs are no logits of at least two classes, constant or
+            not finite; or no gradient gets through it.
     """
     pictures = sample.detach().clone().requires_grad_()
     outputs = _answers("teacher", teacher, pictures)
+    if outputs.shape[1] < 2:
+        raise UserError(
+            "the teacher answers one number, on which every student agrees; a teacher of two classes needs two "
+            "logits: wrap it so that it returns torch.cat([-x, x], 1) / 2 for the logit x."
+        )
     if not torch.isfinite(outputs).all():
         raise UserError(
             "the teacher answers NaN or infinity on generated pictures; check its weights and --input.mean "
@@ -165,7 +194,9 @@ def _answers(who: str, network: nn.Module, pictures: Tensor) -> Tensor:
     shape = tuple(pictures.shape)
     try:
         outputs: Any = network(pictures)
-    except _CODE_ERRORS as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever a foreign forward raises
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"the {who} cannot read pictures of shape {shape}: {reason or type(error).__name__}. Pass "
@@ -193,6 +224,15 @@ def _refuse_probabilities(outputs: Tensor) -> None:
                 f"the teacher ends in {'log-' if kind[0] == 'l' else ''}softmax, but the loss is "
                 f"defined on logits; pass --teacher-outputs {kind}, which undoes it."
             )
+
+
+def resemble_sigmoid(outputs: Float[Tensor, "batch classes ..."]) -> bool:
+    """Tell whether answers may be those of a sigmoid: all between 0 and 1, and half of the way apart.
+
+    Logits of an untrained network may lie between 0 and 1 too, but close together.
+    """
+    low, high = float(outputs.min()), float(outputs.max())
+    return 0 <= low <= high <= 1 and high - low > _APART
 
 
 def _require_gradient(outputs: Tensor, pictures: Tensor) -> None:

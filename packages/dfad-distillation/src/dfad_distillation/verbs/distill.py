@@ -12,6 +12,7 @@ from dfad_distillation.verbs.networks import (
     TeacherOptions,
     open_named_teacher,
     parse_arguments,
+    refuse_full_folder,
     refuse_overwriting,
 )
 from tenfold_shared.commands import emit
@@ -64,12 +65,18 @@ class Distill(TeacherOptions):
     """Data folder of named sets, if not that of TENFOLD_DATA."""
 
     check: bool = False
-    """Only two rounds, then tell shapes, ranges, gradients and the expected time."""
+    """Only a few rounds, then tell shapes, ranges, gradients and the expected time; without --test."""
 
     settings: Annotated[DistillationConfig, tyro.conf.arg(name="")] = field(
         default_factory=PRESETS.settings
     )
     """All settings of the game; --input.* are known where the teacher is a file of `train`."""
+
+    def __post_init__(self) -> None:
+        """Check what must fit together."""
+        super().__post_init__()
+        if self.check and self.test is not None:
+            raise ValueError("check scores nothing; leave --test out")
 
 
 @refuses
@@ -107,10 +114,12 @@ def _run(
     from dfad_distillation.compressing import teach
     from dfad_distillation.compression import compression_report
     from dfad_distillation.model_files import STUDENT_FILE
+    from dfad_distillation.run_files import open_run
     from dfad_distillation.watching import AccuracyCurve
     from tenfold_shared.runs import CHECKPOINT_NAME
 
     folder = config.out or Path("run")
+    refuse_full_folder(folder, CHECKPOINT_NAME)
     for name in (STUDENT_FILE, CHECKPOINT_NAME):
         refuse_overwriting(folder / name, config.teacher, config.teacher_weights)
     curve = None
@@ -130,7 +139,8 @@ def _run(
     )
     rows: list[dict[str, Any]] = [
         {"name": "student", "value": str(folder / STUDENT_FILE)},
-        {"name": "rounds", "value": result.chosen},
+        {"name": "rounds", "value": open_run(folder).rounds},
+        {"name": "state taken", "value": result.chosen},
     ]
     agreement = next((one.agreement for one in result.table if one.round == result.chosen), None)
     if agreement is not None:

@@ -98,6 +98,23 @@ def refuse_overwriting(out: Path, *inputs: str | Path | None) -> None:
             raise UserError(f"--out {out} would write over the input {one}; choose another place.")
 
 
+def refuse_full_folder(out: Path, state: str) -> None:
+    """Refuse to fill the folder that the command is called in, which is also what an empty --out means.
+
+    Args:
+        out: The run folder.
+        state: File by which a run is known; one may go on where it is.
+
+    Raises:
+        UserError: There are other files.
+    """
+    if out == Path() and any(out.iterdir()) and not (out / state).exists():
+        raise UserError(
+            f"--out names the present folder, {out.resolve()}, which holds other files; choose one of its own, such "
+            "as run."
+        )
+
+
 def parse_arguments(text: str, flag: str) -> dict[str, Any]:
     """Return a JSON object that was given on the command line."""
     try:
