@@ -49,6 +49,8 @@ def test_one_value_or_one_per_channel():
     for values in ((0.5,), (0.5, 0.4, 0.3)):
         assert InputSpace(shape=(3, 4, 4), mean=values, std=values).is_normalized
     assert not InputSpace().is_normalized
+    assert not InputSpace(mean=(0.0,), std=(1.0,)).is_normalized
+    assert InputSpace(mean=(0.0,), std=(0.5,)).is_normalized
 
 
 def test_settings_need_no_torch():

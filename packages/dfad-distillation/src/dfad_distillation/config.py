@@ -70,8 +70,8 @@ class InputSpace:
 
     @property
     def is_normalized(self) -> bool:
-        """Tell whether mean and std are known."""
-        return bool(self.mean)
+        """Tell whether mean and std are known and change anything: 0 and 1 leave pictures in [0, 1] as they are."""
+        return bool(self.mean) and not (set(self.mean) == {0.0} and set(self.std) == {1.0})
 
 
 @dataclass(frozen=True, kw_only=True)
