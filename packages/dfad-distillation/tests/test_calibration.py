@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfad_distillation.calibration import fit_temperature, match_temperature, reliability
+from dfad_distillation.calibration import bin_by_confidence, fit_temperature, match_temperature
 
 
 def _sure_by(temperature, count=4000, classes=5):
@@ -23,8 +23,8 @@ def test_the_temperature_of_the_data_is_found(temperature):
 
 def test_temperature_mends_the_calibration():
     logits, labels = _sure_by(4.0)
-    before = reliability(logits, labels).error
-    after = reliability(logits, labels, temperature=fit_temperature(logits, labels)).error
+    before = bin_by_confidence(logits, labels).error
+    after = bin_by_confidence(logits, labels, temperature=fit_temperature(logits, labels)).error
     assert before > 0.15
     assert after < 0.04
 
@@ -40,7 +40,7 @@ def test_error_equals_a_slow_version():
             confidence = np.mean([chances[i].max() for i in chosen])
             right = np.mean([chances[i].argmax() == int(labels[i]) for i in chosen])
             error += len(chosen) / len(kept) * abs(confidence - right)
-    found = reliability(logits, labels, bins=10)
+    found = bin_by_confidence(logits, labels, bins=10)
     assert found.error == pytest.approx(error)
     assert float(found.share.sum()) == pytest.approx(1)
 
@@ -48,12 +48,15 @@ def test_error_equals_a_slow_version():
 def test_pixels_are_answers_like_pictures():
     logits, labels = _sure_by(2.0, count=48)
     maps = logits.view(2, 4, 6, 5).permute(0, 3, 1, 2)
-    assert reliability(maps, labels.view(2, 4, 6)).error == reliability(logits, labels).error
+    assert (
+        bin_by_confidence(maps, labels.view(2, 4, 6)).error
+        == bin_by_confidence(logits, labels).error
+    )
     assert fit_temperature(maps, labels.view(2, 4, 6)) == fit_temperature(logits, labels)
 
 
 def test_shapes_must_fit():
     with pytest.raises(ValueError, match="without classes"):
-        reliability(torch.zeros(3, 2), torch.zeros(4, dtype=torch.int64))
+        bin_by_confidence(torch.zeros(3, 2), torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match="one shape"):
         match_temperature(torch.zeros(3, 2), torch.zeros(3, 3))

@@ -81,3 +81,13 @@ def test_agreement_counts_equal_answers():
     first = torch.tensor([[1.0, 0], [0, 1], [0, 1]])
     assert agreement(first, first * 5 - 3) == 1
     assert agreement(first, torch.tensor([[1.0, 0], [1, 0], [0, 1]])) == pytest.approx(2 / 3)
+
+
+def test_void_pixels_do_not_agree():
+    first = torch.tensor([[[[1.0, 1, 0, 0]], [[0.0, 0, 1, 1]]]])
+    second = first.clone()
+    second[:, :, :, 3] = first[:, :, :, 3].flip(1)
+    labels = torch.tensor([[[0, 0, 1, 255]]])
+    assert agreement(first, second) == 0.75
+    assert agreement(first, second, labels=labels) == 1
+    assert agreement(first, second, labels=torch.full_like(labels, 255)) == 0

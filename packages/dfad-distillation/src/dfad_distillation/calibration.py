@@ -30,7 +30,7 @@ class Reliability(NamedTuple):
         return float((self.share * (self.confidence - self.accuracy).abs()).sum())
 
 
-def reliability(
+def bin_by_confidence(
     logits: Tensor,
     labels: Tensor,
     *,

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from dfad_distillation.calibration import fit_temperature
-from dfad_distillation.calibration import reliability as measure_reliability
+from dfad_distillation.calibration import bin_by_confidence, fit_temperature
 from dfad_distillation.config import InputSpace
 from dfad_distillation.data import LabeledPictures
 from dfad_distillation.metrics import Scores, agreement, confusion_matrix, logits_of
+from dfad_distillation.picture_folders import VOID
 from tenfold_shared.errors import UserError
 from tenfold_shared.plots import COLORS, new_figure
 
@@ -95,15 +95,20 @@ def _figures(logits: Tensor, teacher: Tensor, pictures: LabeledPictures) -> dict
         classes=pictures.classes,
     )
     figures = dict(scores.numbers())
-    figures["agreement with the teacher"] = agreement(logits, teacher)
-    figures["calibration error"] = measure_reliability(logits, pictures.labels).error
+    figures["agreement with the teacher"] = agreement(logits, teacher, labels=pictures.labels)
+    figures["calibration error"] = bin_by_confidence(logits, pictures.labels).error
     figures["temperature that labels ask for"] = fit_temperature(logits, pictures.labels)
     for name, value in scores.per_class.items():
         figures[f"class {name}"] = value
+    for number, name in enumerate(pictures.classes):
+        of_class = pictures.labels == number
+        if bool(of_class.any()):
+            labels = pictures.labels.where(of_class, VOID)
+            figures[f"agreement on class {name}"] = agreement(logits, teacher, labels=labels)
     return figures
 
 
-def reliability(
+def reliability_diagram(
     networks: Mapping[str, nn.Module], pictures: LabeledPictures, space: InputSpace
 ) -> "Figure":
     """Draw accuracy against confidence; below the diagonal a network is too sure of itself.
@@ -119,7 +124,7 @@ def reliability(
     for color, (name, network) in zip(COLORS, networks.items(), strict=False):
         logits = torch.cat(list(logits_of(network, pictures.images, space)))
         check_labels(pictures, logits)
-        found = measure_reliability(in_size_of_labels(logits, pictures), pictures.labels)
+        found = bin_by_confidence(in_size_of_labels(logits, pictures), pictures.labels)
         used = found.share > 0
         plot.plot(
             found.confidence[used].numpy(), found.accuracy[used].numpy(), marker="o",

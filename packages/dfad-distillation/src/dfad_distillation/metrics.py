@@ -68,10 +68,22 @@ def confusion_matrix(
 
 
 def agreement(
-    first: Float[Tensor, "batch classes ..."], second: Float[Tensor, "batch classes ..."]
+    first: Float[Tensor, "batch classes ..."],
+    second: Float[Tensor, "batch classes ..."],
+    *,
+    labels: Integer[Tensor, "batch ..."] | None = None,
 ) -> float:
-    """Return the share of pictures or pixels for which both have the same most likely class."""
-    return float((first.argmax(1) == second.argmax(1)).double().mean())
+    """Return the share of pictures or pixels for which both have the same most likely class.
+
+    Args:
+        first: Logits.
+        second: Logits.
+        labels: `VOID` in them counts nothing; everything counts without them.
+    """
+    same = first.argmax(1) == second.argmax(1)
+    if labels is not None:
+        same = same[labels != VOID]
+    return float(same.double().mean()) if same.numel() else 0.0
 
 
 def logits_of(

@@ -9,7 +9,9 @@ import tyro
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.verbs.distill import PRESETS, Preset
 from dfad_distillation.verbs.networks import (
+    ConstructorOptions,
     TeacherOptions,
+    open_finished,
     open_named_teacher,
     parse_arguments,
 )
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dfad_distillation.data import LabeledPictures
-    from dfad_distillation.pairing import Teacher
+    from dfad_distillation.pairing import Student, Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(TeacherOptions):
+class Evaluate(TeacherOptions, ConstructorOptions):
     """Settings of `evaluate`."""
 
     test: str
@@ -34,14 +36,17 @@ class Evaluate(TeacherOptions):
     students: tuple[str, ...] = ()
     """Files or run folders of `distill` to be scored; without them students are trained, one by each method."""
 
-    constructor: str | None = None
-    """What builds the networks of these files, where they hold code of yours."""
-
     student: str = "half"
     """The student that all methods train, see `distill`."""
 
     student_arguments: str = "{}"
     """JSON for its constructor."""
+
+    student_weights: Path | None = None
+    """Weights that all methods start from; random without them."""
+
+    student_outputs: str = "logits"
+    """As for the teacher."""
 
     real: str | None = None
     """Pictures whose training part is the method's upper bound; by default those of --test."""
@@ -56,7 +61,7 @@ class Evaluate(TeacherOptions):
     """Of the students."""
 
     seconds: float | None = None
-    """CPU seconds of each rival; without it, what the method took."""
+    """CPU seconds of each rival (of the clock on the wall on accelerators); without it, what the method took."""
 
     preset: Preset = "standard"
     """Settings that all other flags start from."""
@@ -85,7 +90,8 @@ def evaluate(config: Evaluate) -> None:
     """Score students beside their teacher on labeled pictures.
 
     With --students: accuracy, agreement with the teacher, calibration. Without: the method and its rivals each
-    train a student from the same first weights in the same CPU seconds; --out keeps the method's runs.
+    train a student from the same first weights in the same seconds; --out keeps the method's runs, and what they
+    took.
     """
     import torch
 
@@ -117,14 +123,13 @@ def _scores(
     """Return the scores of finished students."""
     from dfad_distillation.fidelity import compare_with_teacher
     from dfad_distillation.model_files import STUDENT_FILE
-    from dfad_distillation.pairing import open_saved
     from tenfold_shared.devices import choose_device
 
     device = choose_device(config.device)
     networks = {"teacher": teacher.module.to(device)}
     for name in config.students:
         path = Path(name) / STUDENT_FILE if Path(name).is_dir() else Path(name)
-        saved = open_saved(path, constructor=config.constructor)
+        saved = open_finished(config, path)
         if saved.input != teacher.input:
             raise UserError(
                 f"{path} reads {saved.input.shape} with mean {saved.input.mean} and std {saved.input.std}, its "
@@ -143,27 +148,42 @@ def _comparison(
     """Train by all methods and return the table."""
     from dfad_distillation.comparison import compare, rivals, summarize
     from dfad_distillation.compressing import prepare_student
+    from dfad_distillation.memory import refusing_exhaustion
     from dfad_distillation.metrics import evaluate as score_pictures
+    from tenfold_shared.devices import choose_device
 
-    def build(seed: int) -> "nn.Module":
+    device = choose_device(config.device)
+
+    def build(seed: int) -> "Student":
         given = parse_arguments(config.student_arguments, "student-arguments")
-        return prepare_student(settings, teacher, config.student, arguments=given, seed=seed).module
+        return prepare_student(
+            settings,
+            teacher,
+            config.student,
+            arguments=given,
+            weights=config.student_weights,
+            outputs=config.student_outputs,
+            seed=seed,
+        )
 
     def score(network: "nn.Module") -> float:
-        return score_pictures(network, pictures, teacher.input).main
+        return score_pictures(network.to(device), pictures, teacher.input, device=device).main
 
-    outcomes = compare(
-        settings,
-        teacher=teacher.module,
-        build_student=build,
-        score=score,
-        methods=rivals(_teaching_pictures(config, teacher)),
-        seeds=config.seeds,
-        runs=config.out,
-        seconds=config.seconds,
-    )
-    reference = score(teacher.module)
-    return summarize(list(outcomes), reference=reference)
+    with refusing_exhaustion():
+        outcomes = compare(
+            settings,
+            teacher=teacher,
+            build_student=build,
+            score=score,
+            methods=rivals(_teaching_pictures(config, teacher)),
+            seeds=config.seeds,
+            runs=config.out,
+            seconds=config.seconds,
+            device=str(device),
+        )
+        done = list(outcomes)
+    clock = "cpu" if device.type == "cpu" else "wall"
+    return summarize(done, reference=score(teacher.module), clock=clock)
 
 
 def _teaching_pictures(config: Evaluate, teacher: "Teacher") -> "dict[str, Tensor]":

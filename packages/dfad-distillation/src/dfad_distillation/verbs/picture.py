@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from dfad_distillation.verbs.networks import (
+    ConstructorOptions,
+    TeacherOptions,
+    open_finished,
+    parse_arguments,
+)
 from tenfold_shared.commands import Options, emit
 from tenfold_shared.errors import UserError
 from tenfold_shared.refusals import refuses
@@ -16,9 +22,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from dfad_distillation.config import InputSpace
+    from dfad_distillation.data import LabeledPictures
+    from dfad_distillation.pairing import Teacher
+
 Kind = Literal[
     "samples", "losses", "progress", "balance", "confusion", "comparison", "strips", "calibration"
 ]
+
+_SAME = 1e-3
+"""Of the largest logit: how far answers may be from those of another machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +81,7 @@ def sample(config: Sample) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plot(Options):
+class Plot(TeacherOptions, ConstructorOptions):
     """Settings of `plot`."""
 
     kind: Annotated[Kind, tyro.conf.Positional]
@@ -77,14 +90,11 @@ class Plot(Options):
     run: Path | None = None
     """Run folder of `distill`; all but `comparison`, `strips` and `calibration` read it."""
 
-    teacher: Path | None = None
-    """Teacher: a file of `train`, .pt2 or TorchScript, for `balance`, `confusion`, `strips` and `calibration`."""
+    teacher: str | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """For `balance`, `confusion`, `strips` and `calibration`: what `distill` takes; with --run that run's own."""
 
     student: Path | None = None
-    """Student file of `distill`, for `confusion`, `strips` and `calibration`."""
-
-    constructor: str | None = None
-    """What builds the student, where it is code of yours."""
+    """Student file or run folder of `distill`, for `confusion`, `strips` and `calibration`."""
 
     table: Path | None = None
     """`comparison`: what `evaluate --json` printed."""
@@ -143,8 +153,7 @@ def _picture(config: Plot) -> "NDArray[np.float32]":
         )
     from dfad_distillation.data import normalize
 
-    teacher, _ = _network(config, "teacher")
-    student, space = _network(config, "student")
+    teacher, student, space = _pair(config)
     pictures = _labeled(config, space)
     if pictures.task != "segmentation":
         raise ValueError(
@@ -159,17 +168,17 @@ def _picture(config: Plot) -> "NDArray[np.float32]":
 def _figure(config: Plot) -> "Figure":
     """Return a figure with axes."""
     from dfad_distillation import figures
+    from dfad_distillation.pairing import one_value
     from dfad_distillation.run_files import open_run
 
     if config.kind == "comparison":
         return figures.comparison_bars(_rows(_needed(config, "table")))
     if config.kind == "calibration":
-        from dfad_distillation.fidelity import reliability
+        from dfad_distillation.fidelity import reliability_diagram
 
-        teacher, _ = _network(config, "teacher")
-        student, space = _network(config, "student")
+        teacher, student, space = _pair(config)
         networks = {"teacher": teacher, "student": student}
-        return reliability(networks, _labeled(config, space), space)
+        return reliability_diagram(networks, _labeled(config, space), space)
     run = open_run(_needed(config, "run"))
     match config.kind:
         case "losses":
@@ -177,8 +186,8 @@ def _figure(config: Plot) -> "Figure":
         case "progress":
             return figures.progress(run)
         case "balance":
-            return figures.class_balance(run, _network(config, "teacher")[0])
-    teacher, student = (_network(config, name)[0] for name in ("teacher", "student"))
+            return figures.class_balance(run, _teacher(config, one_value(run.config.input)).module)
+    teacher, student, _ = _pair(config)
     return figures.confusion_on_samples(run, teacher, student)
 
 
@@ -187,31 +196,106 @@ def _needed(config: Plot, name: str) -> Path:
     path = getattr(config, name)
     if path is None:
         raise ValueError(f"plot {config.kind} needs --{name}")
-    return path
+    return Path(path)
 
 
-def _network(config: Plot, name: str) -> "tuple[nn.Module, Any]":
-    """Return a network from its file, and what it reads, if its file says so."""
-    path = _needed(config, name)
-    if path.suffix != ".safetensors":
-        from dfad_distillation.model_sources import load_model
+def _pair(config: Plot) -> "tuple[nn.Module, nn.Module, InputSpace]":
+    """Return teacher, student and what both read: what the student's file, the run or the teacher's file says."""
+    from dfad_distillation.model_files import STUDENT_FILE
+    from dfad_distillation.model_sources import load_model
+    from dfad_distillation.pairing import one_value
+    from dfad_distillation.run_files import open_run
 
-        return load_model(str(path)), None
-    from dfad_distillation.pairing import open_saved
+    _, path = (_needed(config, name) for name in ("teacher", "student"))
+    path = path / STUDENT_FILE if path.is_dir() else path
+    space = one_value(open_run(config.run).config.input) if config.run else None
+    if path.suffix == ".safetensors":
+        saved = open_finished(config, path)
+        student, space = saved.module, saved.input
+    else:
+        student = load_model(str(path))
+    teacher = _teacher(config, space)
+    return teacher.module, student, teacher.input
 
-    built_by = config.constructor if name == "student" else None
-    saved = open_saved(path, constructor=built_by)
-    return saved.module, saved.input
+
+def _teacher(config: Plot, space: "InputSpace | None") -> "Teacher":
+    """Return the teacher, which is that of the run, if there is one.
+
+    Args:
+        config: What the command line says.
+        space: What the student reads, if that is known.
+
+    Raises:
+        UserError: It cannot be opened, or is another.
+        ValueError: None is named, or nobody knows what it reads.
+    """
+    from dfad_distillation.config import InputSpace
+    from dfad_distillation.pairing import open_teacher
+
+    knows = _needed(config, "teacher").suffix == ".safetensors"
+    if space is None and not knows:
+        raise ValueError(
+            f"plot {config.kind} must know what networks read; pass --run, or a file of distill as --student"
+        )
+    wanted = space or InputSpace()
+    teacher = open_teacher(
+        str(config.teacher),
+        arguments=parse_arguments(config.teacher_arguments, "teacher-arguments"),
+        weights=config.teacher_weights,
+        outputs=config.teacher_outputs,
+        input=wanted,
+        default=wanted if knows else None,
+    )
+    if space is not None and teacher.input != space:
+        raise UserError(
+            f"{config.teacher} reads {teacher.input.shape} with mean {teacher.input.mean} and std {teacher.input.std}, "
+            f"its student {space.shape}, {space.mean} and {space.std}; pass its own teacher."
+        )
+    if config.run is not None:
+        _refuse_another(config.run, teacher)
+    return teacher
 
 
-def _labeled(config: Plot, space: Any) -> Any:
+def _refuse_another(folder: Path, teacher: "Teacher") -> None:
+    """Refuse a teacher that is not the one of a run: other weights, or the same with other answers.
+
+    Raises:
+        UserError: It is another, or the note of the run is damaged.
+    """
+    import json
+
+    import torch
+
+    from dfad_distillation.pairing import PAIR
+
+    path = folder / PAIR
+    if not path.exists():
+        return  # a run of Python's `distill`, which knows no sources
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        same = kept["teacher"] == teacher.fingerprint()
+        if same:
+            known, mine = torch.tensor(kept["answers"]), torch.tensor(teacher.answers())
+            same = known.shape == mine.shape and torch.allclose(
+                known, mine, rtol=0, atol=_SAME * float(mine.abs().max())
+            )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged; draw another run.") from error
+    if not same:
+        raise UserError(
+            f"{folder} holds a run with another teacher than {teacher.source}; pass its own, with its "
+            "--teacher-weights and --teacher-arguments."
+        )
+
+
+def _labeled(config: Plot, space: "InputSpace") -> "LabeledPictures":
     """Return the labeled pictures."""
     from dfad_distillation.data import open_labeled
 
     if config.test is None:
         raise ValueError(f"plot {config.kind} needs --test")
     channels, *size = space.shape
-    return open_labeled(config.test, "test", size=tuple(size), channels=channels, data=config.data)
+    return open_labeled(config.test, "test", size=tuple(size), channels=channels, data=config.data)  # pyright: ignore[reportArgumentType]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
