@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from dfad_distillation.data import LabeledPictures, open_labeled
 from dfad_distillation.model_files import TEACHER_FILE, load_saved, save_model
 from dfad_distillation.teacher_config import TEACHERS
 from dfad_distillation.teacher_training import train_teacher
+from tenfold_shared.result_rows import print_row
 from tenfold_shared.seeds import seed_global_state
 
 ROOT = Path(__file__).resolve().parents[2] / "runs" / "dfad-distillation"
@@ -93,3 +94,17 @@ def finished(
         )
         note.write_text(json.dumps(spent), "utf-8")
     return Finished(load_saved(path).module, float(json.loads(note.read_text("utf-8"))))
+
+
+def print_seconds(
+    title: str, ours: Sequence[Finished], others: Iterable[Sequence[Finished]]
+) -> None:
+    """Print how far the CPU seconds of a rival are from those of the method at the same seed, at most."""
+    ratios = [
+        rival.cpu_seconds / one.cpu_seconds
+        for rivals in others
+        for rival, one in zip(rivals, ours, strict=True)
+    ]
+    if ratios:
+        name = f"{title}: CPU seconds of a rival over those of the method, farthest from 1"
+        print_row(name, max(ratios, key=lambda ratio: abs(ratio - 1)))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _runs import ROOT, Finished, finished, first_student, part, teacher_of
+from _runs import ROOT, Finished, finished, first_student, part, print_seconds, teacher_of
 from scipy.stats import spearmanr
 from torch import nn
 
@@ -200,6 +200,9 @@ def print_set(
         print_row(title, scores, reference=known, seeds=seeds, cpu_seconds=cost)
         if label.startswith("DFAD"):
             print_row(f"{title}, worst seed", min(scores), reference=known)
+    at = f"{PLANS[name].rivals_at} CPU s"
+    others = [ones for label, ones in students.items() if not label.startswith("DFAD")]
+    print_seconds(f"{name}, {at}", students.get(f"DFAD, {at}", []), others)
     return correlations
 
 

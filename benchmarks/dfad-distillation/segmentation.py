@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _runs import ROOT, Finished, finished, first_student, part, teacher_of
+from _runs import ROOT, Finished, finished, first_student, part, print_seconds, teacher_of
 from torch import nn
 
 from dfad_distillation.comparison import rivals
@@ -107,6 +107,8 @@ def main() -> None:
     teacher, spent = teacher_of(NAME)
     classes = part(NAME, "validation", space).classes
     every = [students_of(seed, teacher, classes) for seed in seeds]
+    rivals_of = [[one[label] for one in every] for label in every[0] if label != "DFAD"]
+    print_seconds("CamVid", [one["DFAD"] for one in every], rivals_of)
     test = part(NAME, "test", space)
     for title, pictures in (("CamVid", test), (f"CamVid without {CUT}", uncut(test))):
         known = evaluate(teacher, pictures, space)
