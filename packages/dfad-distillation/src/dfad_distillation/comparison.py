@@ -178,7 +178,7 @@ def _read_seconds(folder: Path, device: str) -> tuple[float, bool]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{folder} holds a run of which nobody knows what it took: it was killed, is still played or is none of "
-            "evaluate; delete it, choose another --out, or score its student with --students."
+            "evaluate; delete it, or choose another --out."
         ) from error
     if known != device:
         raise UserError(f"{folder} holds a run on {known}; go on with --device {known}.")
