@@ -10,15 +10,17 @@ import torch
 from tiny_commands import call, done, refused
 from tiny_data import GAME, SPACE, make_tiny_data
 
+from dfad_distillation.cli import main
 from dfad_distillation.data import open_labeled
 from dfad_distillation.memory import check_network, memory_limit, refusing_exhaustion
 from dfad_distillation.model_sources import load_model
+from dfad_distillation.networks import lenet5
 from dfad_distillation.pairing import open_saved
 from dfad_distillation.run_files import open_run
 from dfad_distillation.verbs.inspect import Info, info
 from dfad_distillation.weight_files import read_weights
 from tenfold_shared.errors import UserError
-from tenfold_shared.testing import damaged_files, refusal
+from tenfold_shared.testing import damaged_files, refusal, run_command
 
 HUGE = 10**12
 
@@ -147,7 +149,24 @@ def test_networks_that_do_not_fit(inside: Path):
     more = ["--student", code, "--student-arguments", '{"classes": 5}']
     refused(call("distill", teacher, *more, *words), "(64, 2)", "(64, 5)")
     refused(call("distill", teacher, "--input.shape", "3", "8", "8", *words), teacher, "(1, 8, 8)")
-    refused(call("distill", "lenet5", "--input.shape", "1", "8", "8", *words), "32")
+    torch.save(lenet5().state_dict(), "lenet5.pth")  # noqa: TID251
+    more = ["--input.shape", "1", "8", "8", "--teacher-weights", "lenet5.pth"]
+    refused(call("distill", "lenet5", *more, *words), "(64, 1, 8, 8)")
+    refused(call("distill", "lenet5", *more[:4], *words), "lenet5", "--teacher-weights")
+    refused(call("distill", "my_networks.py:Narrow", *words), "Narrow", "--input.shape")
+    more = [
+        "--preset",
+        "photographs",
+        "--input.shape",
+        "1",
+        "8",
+        "8",
+        "--input.mean",
+        "0.5",
+        "--input.std",
+        "0.25",
+    ]
+    refused(call("distill", "teacher.pt2", *more, *words), "--regularizers.batch-statistics 0")
     refused(call("distill", "small_cnn", "--teacher-weights", "weights.pth", "--input.shape", "1",
                  "8", "8", *words), "weights.pth", "(4, 1, 3, 3)")  # fmt: skip
     refused(call("distill", "teacher.pt2", "--teacher-weights", "weights.pth", "--input.shape", "1",
@@ -155,10 +174,11 @@ def test_networks_that_do_not_fit(inside: Path):
     refused(call("distill", "my_networks.py:Ends", "--input.shape", "1", "8", "8", *words),
             "--teacher-outputs probabilities")  # fmt: skip
     refused(call("distill", teacher, "--teacher-outputs", "aux", *words), "aux")
-    refused(call("distill", teacher, "--student", "teacher.pt2", *words))
-    refused(
-        call("distill", teacher, "--device", "cuda", *words)
-    ) if not torch.cuda.is_available() else None
+    assert not Path("out").exists()
+    if not torch.cuda.is_available():
+        there = ["distill", teacher, *map(str, words), "--device", "cuda"]
+        refused(run_command(main, there), "cuda")
+        assert not Path("out").exists()
 
 
 def test_a_paper_generator_refuses_sizes_that_it_cannot_paint(inside: Path):
@@ -210,6 +230,10 @@ def test_evaluate_refuses_odd_settings(inside: Path):
 def test_places_that_hold_something_else(inside: Path):
     words = [*GAME, "--rounds", "1"]
     refused(call("distill", "teacher.safetensors", *words, "--out", "teacher.pt2"), "teacher.pt2")
+    refused(call("distill", "teacher.safetensors", *words, "--out", ""), "--out", "present folder")
+    refused(
+        call("distill", "teacher.safetensors", *words, "--check", "--test", "pictures"), "--test"
+    )
     refused(call("distill", "pictures", "--input.shape", "1", "8", "8", *words), "pictures")
     refused(call("train", "pictures", "--out", "pictures", "--epochs", "1"), "pictures")
     refused(call("train", "pictures.zip", "--out", "pictures.zip", "--epochs", "1"), "pictures.zip")
@@ -238,6 +262,8 @@ def test_export_refuses_odd_temperatures(inside: Path):
     for value in ("0", "-1", "nan", "inf"):
         refused(call("export", "run", "--temperature", value, "--out", "out.pt2"), "temperature")
         assert not Path("out.pt2").exists()
+    words = ["--temperature", "auto", "--out", "out.pt2"]
+    refused(call("export", "teacher.safetensors", *words), "teacher.safetensors", "--temperature")
 
 
 def test_plots_say_what_they_need(inside: Path):

@@ -12,12 +12,14 @@ from safetensors.torch import load_file
 from tiny_commands import call, done, refused
 from tiny_data import GAME, SPACE, make_tiny_data
 
+from dfad_distillation.config import InputSpace
 from dfad_distillation.model_files import load_saved
 from dfad_distillation.pairing import open_saved
 from dfad_distillation.presets import DISTILLATIONS, digits
 from dfad_distillation.run_files import open_run
 from dfad_distillation.teacher_config import TEACHERS
 from dfad_distillation.verbs import distill, train
+from dfad_distillation.weight_files import read_weights
 from tenfold_shared.images import read_image
 
 
@@ -148,6 +150,21 @@ def test_teachers_of_users(place: Path, tmp_path: Path, teacher: str):
     assert load_saved(tmp_path / "student.safetensors").classes == ("0", "1")
 
 
+def test_a_program_may_be_trained_on(place: Path, tmp_path: Path):
+    words = ["--student", place / "teacher.pt2", "--rounds", "1", *GAME, "--out", tmp_path / "run"]
+    done("distill", place / "teacher.safetensors", *words)
+    out = tmp_path / "student.pt2"
+    refused(call("export", tmp_path / "run", "--out", out), "teacher.pt2", "--constructor")
+    done("export", tmp_path / "run", "--constructor", place / "teacher.pt2", "--out", out)
+
+
+def test_an_input_that_is_the_default_may_be_said(place: Path, tmp_path: Path):
+    words = [f"{place}/my_networks.py:Narrow", "--rounds", "1", *GAME, "--out", tmp_path / "run"]
+    refused(call("distill", *words), "--input.shape")
+    done("distill", *words, "--input.shape", "1", "32", "32")
+    assert open_run(tmp_path / "run").config.input == InputSpace()
+
+
 def test_students_of_users(place: Path, tmp_path: Path):
     code, out = f"{place}/my_networks.py:Narrow", tmp_path / "run"
     words = ["--student", code, "--student-arguments", '{"width": 3}', "--rounds", "1", *GAME]
@@ -248,8 +265,57 @@ def test_export_writes_a_program_and_its_card(place: Path, tmp_path: Path):
     student = load_saved(place / "run" / "student.safetensors").module
     torch.testing.assert_close(program(pictures), student((pictures - 0.5) / 0.25))
     card = (tmp_path / "student.pt2.md").read_text("utf-8")
-    for words in ("small_cnn", "agreement", "rounds played | 4", "state taken | 4", "privacy", "teacher"):
+    settings = "rounds planned | 4", "rounds played | 4", "state taken | 4", "batch | 8", "seed | 0"
+    for words in ("small_cnn", "agreement", *settings, "privacy", "teacher"):
         assert words in card
+
+
+def test_the_card_tells_the_state_that_was_taken(place: Path, tmp_path: Path):
+    words = ["--rounds", "4", *GAME, "--states", "4", "--bank", "64", "--select", "--student-rate", "1",
+             "--schedule", "constant", "--seed", "1", "--json"]  # fmt: skip
+    found = rows(done("distill", place / "teacher.safetensors", *words, "--out", tmp_path / "run"))
+    taken = json.loads((tmp_path / "run" / "progress.json").read_text())["chosen"]
+    assert taken < 4, "test invalid: the last state was taken"
+    assert (found["rounds"]["value"], found["state taken"]["value"]) == (4, taken)
+    done("export", tmp_path / "run", "--out", tmp_path / "student.pt2")
+    card = (tmp_path / "student.pt2.md").read_text("utf-8")
+    assert "| rounds played | 4 |" in card
+    assert f"| state taken | {taken} |" in card
+
+
+def test_export_finds_the_temperature_of_the_teacher(place: Path, tmp_path: Path):
+    out = tmp_path / "student.pt2"
+    done("export", place / "run", "--temperature", "auto", "--out", out)
+    saved = load_saved(place / "run" / "student.safetensors")
+    temperature = saved.about["matched_temperature"]
+    assert temperature != 1, "test invalid"
+    pictures = torch.rand(3, *SPACE.shape)
+    program = torch.export.load(out).module()
+    torch.testing.assert_close(program(pictures), saved.module(pictures) / temperature)
+    assert f"temperature {temperature:.4g}" in (tmp_path / "student.pt2.md").read_text("utf-8")
+
+
+def test_a_student_starts_from_weights(place: Path, tmp_path: Path):
+    words = [
+        "--student",
+        "small_cnn",
+        "--student-arguments",
+        '{"width": 4}',
+        "--rounds",
+        "1",
+        *GAME,
+    ]
+    words += ["--student-rate", "1e-9", "--momentum", "0"]
+    weights = ["--student-weights", place / "weights.pth"]
+    for name, more in (("own", weights), ("random", [])):
+        done("distill", place / "teacher.safetensors", *words, *more, "--out", tmp_path / name)
+    given = read_weights(place / "weights.pth")
+    own, random = (
+        dict(open_saved(tmp_path / name / "student.safetensors").module.named_parameters())
+        for name in ("own", "random")
+    )
+    assert all(torch.allclose(own[name], given[name], atol=1e-6) for name in own)
+    assert not all(torch.allclose(random[name], given[name], atol=1e-6) for name in random)
 
 
 def test_export_to_onnx(place: Path, tmp_path: Path):
@@ -269,6 +335,8 @@ def test_check_tells_what_to_expect(place: Path, tmp_path: Path):
     assert found["task"]["value"] == "classification"
     assert found["classes"]["value"] == 2
     assert found["CPU minutes for 500 rounds"]["value"] > 0
+    assert found["minutes for 500 rounds"]["value"] > 0
+    assert found["gradient of the largest logit by a picture, norm"]["value"] > 0
     assert not (tmp_path / "run").exists(), "nothing is written"
 
 

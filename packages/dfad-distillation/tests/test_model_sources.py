@@ -138,6 +138,16 @@ def test_weights_in_the_place_of_a_network_are_explained(tmp_path):
         load_model(str(tmp_path / "w.pth"))
 
 
+def test_a_program_that_was_cut_off_is_called_damaged(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Plain().eval(), PICTURES).save(str(tmp_path / "t.pt"))
+    whole = (tmp_path / "t.pt").read_bytes()
+    (tmp_path / "t.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="damaged or cut off"):
+        load_model(str(tmp_path / "t.pt"))
+
+
 def test_model_files_bring_what_they_know(tmp_path):
     path, network = tmp_path / "m.safetensors", lenet5(3).to(memory_format=torch.channels_last)
     space = InputSpace(mean=(0.1,), std=(0.3,))

@@ -2,7 +2,13 @@ import pytest
 import torch
 from user_networks import Ending, Plain
 
-from dfad_distillation.outputs import CenteredLogits, adapt_outputs, check_pair, check_teacher
+from dfad_distillation.outputs import (
+    CenteredLogits,
+    adapt_outputs,
+    check_pair,
+    check_teacher,
+    resemble_sigmoid,
+)
 from dfad_distillation.unet import UNet
 from tenfold_shared.errors import UserError
 from tenfold_shared.testing import check_gradient
@@ -30,6 +36,8 @@ def test_a_good_teacher_says_what_it_answers():
         ("flat", r"\(24,\)"),
         ("halved", r"shape \(3, 4\)"),
         ("text", "a str"),
+        ("one", r"one number.*two logits.*torch.cat"),
+        ("raises", "cannot read pictures.*division by zero"),
     ],
 )
 def test_teachers_from_which_nothing_is_learned_are_refused(kind, message):
@@ -73,6 +81,20 @@ def test_one_of_several_outputs_is_picked():
     for wrong in (adapt_outputs(network, "logit"), adapt_outputs(pair, "2")):
         with pytest.raises(UserError, match="has no output"):
             wrong(SAMPLE)
+
+
+def test_a_function_makes_the_output():
+    network = Ending("dictionary").eval()
+    computed = adapt_outputs(network, lambda answer: answer["out"] + answer["aux"])
+    torch.testing.assert_close(computed(SAMPLE), 3 * network.plain(SAMPLE))
+
+
+def test_what_a_sigmoid_may_have_made():
+    logits = torch.tensor([[-3.0, 0.2], [1.0, 4.0]])
+    assert resemble_sigmoid(logits.sigmoid())
+    assert not resemble_sigmoid(logits)
+    assert not resemble_sigmoid(logits.relu())
+    assert not resemble_sigmoid(torch.tensor([[0.1, 0.2], [0.3, 0.25]])), "of random weights"
 
 
 def test_students_must_answer_as_teachers_do():

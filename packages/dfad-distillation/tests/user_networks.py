@@ -38,6 +38,8 @@ class Ending(nn.Module):
             "flat": lambda: logits.flatten(),
             "halved": lambda: logits[::2],
             "text": lambda: "logits",
+            "one": lambda: logits[:, :1],
+            "raises": lambda: 1 / 0,
         }
         return endings[self.kind]()
 

@@ -86,6 +86,7 @@ def open_teacher(
     outputs: Outputs = "logits",
     input: InputSpace,
     default: InputSpace | None = None,
+    said: bool = False,
 ) -> Teacher:
     """Return the teacher of a source.
 
@@ -97,6 +98,7 @@ def open_teacher(
         input: What the settings say that it reads.
         default: What they say where the user said nothing: the teacher's own file then knows better; None: the
             user has said it.
+        said: The user has said it, although it is what the settings say by themselves.
 
     Raises:
         UserError: It cannot be opened, has no weights but random ones, or nothing says what it reads; or it reads
@@ -110,7 +112,7 @@ def open_teacher(
             f"{source} is a network with random weights, which knows nothing to teach; pass its trained ones with "
             "--teacher-weights."
         )
-    if opened.input is None and input == default == InputSpace():
+    if opened.input is None and not said and input == default == InputSpace():
         raise UserError(
             f"nothing says which pictures {source} reads; pass --input.shape, such as 3 32 32, and --input.mean and "
             "--input.std if it normalizes."
@@ -206,7 +208,7 @@ def open_saved(
     stored = load_checkpoint(path, package=PACKAGE).metadata
     source = str(stored.get("source"))
     builder = source if source.startswith(LIBRARIES) else constructor
-    if source in NAMES or (builder is None and ":" not in source):
+    if source in NAMES or "source" not in stored:  # the latter are refused there
         return _told_once(load_saved(path))
     if builder is None:
         raise UserError(

@@ -49,9 +49,9 @@ class BatchStatistics:
         ]
         if not layers:
             raise ValueError(
-                "regularizers.batch_statistics needs batch normalizations with running statistics, which the "
-                "teacher does not have or, as a program (.pt2, TorchScript), does not show; set it to 0, or name "
-                "the constructor and its weights instead of the program"
+                "the teacher shows no batch normalization with running statistics (programs, .pt2 and TorchScript, "
+                "hide theirs); set regularizers.batch_statistics to 0, as --regularizers.batch-statistics 0 does, or "
+                "name its constructor instead of the program"
             )
         self._hooks = [layer.register_forward_pre_hook(self._watch) for layer in layers]
 

@@ -73,13 +73,16 @@ def open_named_teacher(
     from dfad_distillation.memory import check_game
     from dfad_distillation.pairing import open_teacher
 
+    default = preset(name).input
     teacher = open_teacher(
         options.teacher,
         arguments=parse_arguments(options.teacher_arguments, "teacher-arguments"),
         weights=options.teacher_weights,
         outputs=options.teacher_outputs,
         input=settings.input,
-        default=preset(name).input,
+        default=default,
+        # Defaults that no flag touches are handed through; what was typed is another object.
+        said=settings.input.shape is not default.shape,
     )
     settings = replace(settings, input=teacher.input)
     check_game(settings)
