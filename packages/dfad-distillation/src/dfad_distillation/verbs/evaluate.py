@@ -147,24 +147,11 @@ def _comparison(
 ) -> list[dict[str, Any]]:
     """Train by all methods and return the table."""
     from dfad_distillation.comparison import compare, rivals, summarize
-    from dfad_distillation.compressing import prepare_student
     from dfad_distillation.memory import refusing_exhaustion
     from dfad_distillation.metrics import evaluate as score_pictures
     from tenfold_shared.devices import choose_device
 
     device = choose_device(config.device)
-
-    def build(seed: int) -> "Student":
-        given = parse_arguments(config.student_arguments, "student-arguments")
-        return prepare_student(
-            settings,
-            teacher,
-            config.student,
-            arguments=given,
-            weights=config.student_weights,
-            outputs=config.student_outputs,
-            seed=seed,
-        )
 
     def score(network: "nn.Module") -> float:
         return score_pictures(network.to(device), pictures, teacher.input, device=device).main
@@ -173,7 +160,7 @@ def _comparison(
         outcomes = compare(
             settings,
             teacher=teacher,
-            build_student=build,
+            build_student=lambda seed: _student(config, settings, teacher, seed),
             score=score,
             methods=rivals(_teaching_pictures(config, teacher)),
             seeds=config.seeds,
@@ -184,6 +171,23 @@ def _comparison(
         done = list(outcomes)
     clock = "cpu" if device.type == "cpu" else "wall"
     return summarize(done, reference=score(teacher.module), clock=clock)
+
+
+def _student(
+    config: Evaluate, settings: DistillationConfig, teacher: "Teacher", seed: int
+) -> "Student":
+    """Return the student that all methods of a seed start from."""
+    from dfad_distillation.compressing import prepare_student
+
+    return prepare_student(
+        settings,
+        teacher,
+        config.student,
+        arguments=parse_arguments(config.student_arguments, "student-arguments"),
+        weights=config.student_weights,
+        outputs=config.student_outputs,
+        seed=seed,
+    )
 
 
 def _teaching_pictures(config: Evaluate, teacher: "Teacher") -> "dict[str, Tensor]":
