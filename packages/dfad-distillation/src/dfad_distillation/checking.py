@@ -28,7 +28,7 @@ SAMPLE = 64
 def first_pictures(config: DistillationConfig, *, seed: int) -> Tensor:
     """Return pictures of an untrained generator, (SAMPLE, C, H, W)."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.set_state(torch_stream(seed, "look").get_state())
+        torch.default_generator.set_state(torch_stream(seed, "look").get_state())
         generator = Generator(config.generator, config.input)
         with torch.no_grad():
             return generator(torch.randn(SAMPLE, config.generator.latent))
