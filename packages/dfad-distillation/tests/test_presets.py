@@ -7,7 +7,6 @@ import pytest
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.presets import DISTILLATIONS, preset
 
-
 PAPER = {
     "input", "generator", "batch", "rounds", "pool", "generation_loss", "student_rate",
     "weight_decay", "schedule", "milestones", "decay",
