@@ -32,8 +32,8 @@ from tenfold_shared.plots import save_figure
 from tenfold_shared.result_rows import result_row
 from tenfold_shared.seeds import seed_global_state
 
-NOISE_STEPS = 20
-"""Of noise's student, for each round of ours: they cost at least as many CPU seconds, and do not depend on the load."""
+NOISE_STEPS = 10
+"""Of noise's student, for each round of ours: they cost about as many CPU seconds, and do not depend on the load."""
 
 
 def run_demo(
@@ -119,7 +119,7 @@ def _student(seed: int) -> nn.Module:
 
 
 def _taught_by_noise(config: DistillationConfig, teacher: nn.Module, *, seed: int) -> nn.Module:
-    """Teach the same student with noise for at least as long."""
+    """Teach the same student with noise for about as long."""
     setting = Setting(config, teacher, _student(seed), seed)
     return train_for(NOISE_STEPS * config.rounds, on_noise, setting)
 

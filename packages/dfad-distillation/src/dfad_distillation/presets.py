@@ -57,11 +57,17 @@ def long(rounds: int = 3200) -> DistillationConfig:
 
 
 def digits() -> DistillationConfig:
-    """Return the settings of the demonstration: scikit-learn's digits, blurred by enlarging, within half a minute."""
+    """Return the settings of the demonstration: scikit-learn's digits, blurred by enlarging, within half a minute.
+
+    In so few rounds the generator has to be fast.
+    """
     return replace(
         standard(230),
         input=DIGITS,
         batch=64,
+        student_rate=0.03,
+        generator_rate=1e-3,
+        replay_every=3,
         regularizers=RegularizerConfig(balance=4.0, smoothness=2.0),
         occlusion=0.0,
         states=8,
