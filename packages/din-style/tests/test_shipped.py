@@ -109,7 +109,8 @@ def test_style_loss_falls_with_strength(name: str, photo_and_style: tuple[torch.
             for image in images
         ]
     assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < 0.7 * losses[0]  # a drawn style, harder than paintings
+    share = {"fast": 0.5, "mobile": 0.6}[name]  # a drawn style, harder than paintings
+    assert losses[-1] < share * losses[0]
 
 
 @pytest.mark.slow
