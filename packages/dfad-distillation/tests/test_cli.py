@@ -362,7 +362,8 @@ def test_data_counts_pictures_or_shows_the_format(place: Path):
 def test_demo_beats_noise(tmp_path: Path):
     found = list(map(json.loads, done("demo", "--out", tmp_path, "--json").stdout.splitlines()))
     (beside_noise, beside_teacher) = found[:2]
-    assert beside_noise["value"] > 2 * beside_noise["reference"]
+    # Noise that is taught for as many seconds is no weak rival on digits: up to 0.7 of them, by the seed.
+    assert beside_noise["value"] > beside_noise["reference"] + 0.1
     assert beside_teacher["ratio"] > 0.85
     assert len(list(tmp_path.glob("*.png"))) == 4
     assert load_saved(tmp_path / "student.safetensors").about["rounds"] == digits().rounds
