@@ -27,7 +27,7 @@ from dfad_distillation.distillation import distill
 from dfad_distillation.equal_seconds import train_within
 from dfad_distillation.metrics import evaluate
 from dfad_distillation.presets import long, photographs, quick, standard
-from dfad_distillation.progress import choose, restore_state
+from dfad_distillation.progress import choose, evenly_spaced, restore_state
 from dfad_distillation.registry import build_network
 from dfad_distillation.rivals import Rival, Setting
 from dfad_distillation.run_files import open_run, read_progress
@@ -147,7 +147,8 @@ def print_progress(name: str, budget: str, seeds: Sequence[int]) -> list[float]:
         count = len(table)
         found = spearmanr([one.agreement for one in table], list(accuracy.values()))
         correlations.append(float(found.statistic))
-        chosen.append(accuracy[choose(table).round])
+        bank = run.config.bank * len(evenly_spaced(run.rounds, run.config.snapshots))
+        chosen.append(accuracy[choose(table, pictures=bank).round])
         last.append(accuracy[table[-1].round])
         best.append(max(accuracy.values()))
     title = f"{name}, {budget} CPU s, measure of progress over {count} states"

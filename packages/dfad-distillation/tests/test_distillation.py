@@ -181,7 +181,7 @@ def test_select_takes_the_state_of_highest_agreement(tmp_path, monkeypatch):
     def keep(number: int, student: nn.Module) -> None:
         states[number] = copy.deepcopy(student.state_dict())
 
-    monkeypatch.setattr(distillation, "choose", lambda table: table[0])
+    monkeypatch.setattr(distillation, "choose", lambda table, pictures: table[0])
     result = run(tmp_path, select=True, watch=keep)
     assert result.chosen == 2
     assert all(torch.equal(v, states[2][n]) for n, v in result.student.state_dict().items())
@@ -191,7 +191,7 @@ def test_select_takes_the_state_of_highest_agreement(tmp_path, monkeypatch):
 def test_patience_stops_early_and_a_stopped_run_stays_stopped(tmp_path, monkeypatch):
     from dfad_distillation import distillation
 
-    monkeypatch.setattr(distillation, "choose", lambda table: table[0])
+    monkeypatch.setattr(distillation, "highest", lambda table: table[0])
     result = run(tmp_path, patience=1)
     assert result.chosen == 4
     before = (tmp_path / "metrics.jsonl").read_bytes()

@@ -17,6 +17,7 @@ from dfad_distillation.progress import (
     choose,
     class_histogram,
     evenly_spaced,
+    highest,
     keep_state,
     paint_bank,
     score,
@@ -34,12 +35,23 @@ def test_states_are_evenly_spaced_and_end_with_the_last_round(rounds: int, count
     assert max(gaps) - min(gaps) <= 1
 
 
-def test_the_choice_is_the_highest_agreement_and_of_equals_the_later() -> None:
+def test_the_highest_agreement_and_of_equals_the_later() -> None:
     table = [StateScore(1, 0.5, 9.0), StateScore(2, 0.7, 1.0), StateScore(3, 0.7, 5.0)]
-    assert choose(table).round == 3
-    assert choose([*table, StateScore(4, 0.6, 0.0)]).round == 3
+    assert highest(table).round == 3
+    assert highest([*table, StateScore(4, 0.6, 0.0)]).round == 3
     with pytest.raises(ValueError, match="set states to at least 1"):
-        choose([])
+        highest([])
+
+
+def test_the_choice_is_the_latest_within_one_standard_error() -> None:
+    # sqrt(0.8 * 0.2 / 100) = 0.04: 0.765 cannot be told from 0.8 by 100 pictures, 0.755 can.
+    table = [StateScore(1, 0.78, 9.0), StateScore(2, 0.8, 1.0), StateScore(3, 0.765, 5.0)]
+    assert choose(table, pictures=100).round == 3
+    assert choose(table, pictures=10_000).round == 2
+    assert choose([*table, StateScore(4, 0.755, 0.0)], pictures=100).round == 3
+    assert choose(table[::-1], pictures=100).round == 3
+    with pytest.raises(ValueError, match="pass the size of the bank"):
+        choose(table, pictures=0)
 
 
 def tiny() -> tuple[Generator, nn.Module]:
@@ -77,7 +89,7 @@ def test_a_student_that_is_the_teacher_agrees_fully(tmp_path) -> None:
     assert [one.agreement for one in table[:2]] == [1, 1]
     assert table[0].distance == 0
     assert table[2].agreement < 0.9
-    assert choose(table).round == 2
+    assert highest(table).round == 2
 
 
 def test_painting_and_scoring_leave_the_networks_alone(tmp_path) -> None:

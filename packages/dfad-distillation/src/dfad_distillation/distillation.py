@@ -40,6 +40,7 @@ from dfad_distillation.progress import (
     StateScore,
     choose,
     evenly_spaced,
+    highest,
     keep_state,
     paint_bank,
     restore_state,
@@ -294,9 +295,9 @@ class _Distillation:
         if not self.config.patience or number not in self.kept:
             return False
         any_rank(False)  # the first process has written the states
-        table = self._score(number)
+        table = self._score(self._bank(number), number)
         rounds = [one.round for one in table]
-        return len(rounds) - 1 - rounds.index(choose(table).round) >= self.config.patience
+        return len(rounds) - 1 - rounds.index(highest(table).round) >= self.config.patience
 
     def _bank(self, last: int) -> Bank:
         """Paint the bank from all generators kept so far, or the present one while there is none."""
@@ -312,20 +313,21 @@ class _Distillation:
             seed=self.seed,
         )
 
-    def _score(self, last: int) -> list[StateScore]:
-        """Score all students kept so far on the bank painted so far."""
+    def _score(self, bank: Bank, last: int) -> list[StateScore]:
+        """Score all students kept up to a round."""
         kept = sorted(number for number in self.kept if number <= last)
-        return score_states(self.run.folder, kept, self._bank(last), student=self.student)
+        return score_states(self.run.folder, kept, bank, student=self.student)
 
     def _finish(self) -> DistillationResult:
         """Score the states, choose the student and measure its normalizations anew."""
         any_rank(False)  # the first process has written the states
         last = self.run.step
-        table = self._score(last) if self.kept else []
+        bank = self._bank(last) if self.kept else None
+        table = self._score(bank, last) if bank else []
         chosen = last
         student = copy.deepcopy(self._result())
-        if self.config.select:
-            chosen = choose(table).round
+        if self.config.select and bank:
+            chosen = choose(table, pictures=len(bank.pictures)).round
             restore_state(self.run.folder, "student", chosen, student)
         if self.config.reestimate:
             batches = self._batches(self.config.reestimate)

@@ -6,6 +6,7 @@ scored on the same bank. Ranks within a run mean something; the share itself is 
 """
 
 import copy
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -119,7 +120,7 @@ def score_states(
     return table
 
 
-def choose(table: Sequence[StateScore]) -> StateScore:
+def highest(table: Sequence[StateScore]) -> StateScore:
     """Return the state of highest agreement; of equals the later one, which has learned longer.
 
     Raises:
@@ -128,6 +129,27 @@ def choose(table: Sequence[StateScore]) -> StateScore:
     if not table:
         raise ValueError("no state was kept; set states to at least 1")
     return max(table, key=lambda one: (one.agreement, one.round))
+
+
+def choose(table: Sequence[StateScore], *, pictures: int) -> StateScore:
+    """Return the latest state whose agreement cannot be told from the highest.
+
+    The rule of one standard error (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3): a share p
+    of n pictures is uncertain by sqrt(p (1 - p) / n), and of states within that of the highest the latest has learned
+    longest, at the lowest rate.
+
+    Args:
+        table: Scores, in any order.
+        pictures: Of the bank that gave them. Pixels of one picture are not independent, so pictures count.
+
+    Raises:
+        ValueError: No state was kept, or the bank is empty.
+    """
+    if pictures < 1:
+        raise ValueError(f"pictures must be at least 1, not {pictures}; pass the size of the bank")
+    share = highest(table).agreement
+    lowest = share - math.sqrt(share * (1 - share) / pictures)
+    return max((one for one in table if one.agreement >= lowest), key=lambda one: one.round)
 
 
 @torch.no_grad()
