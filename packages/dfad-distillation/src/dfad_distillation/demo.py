@@ -1,9 +1,11 @@
 """The demonstration: a teacher of scikit-learn's handwritten digits, half of it that never saw one, and noise."""
 
 import dataclasses
+import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from dfad_distillation.distillation import distill
 from dfad_distillation.equal_seconds import train_for
 from dfad_distillation.figures import as_arrays, confusion_on_samples, progress, sample_rows
 from dfad_distillation.metrics import evaluate
-from dfad_distillation.model_files import STUDENT_FILE, save_model
+from dfad_distillation.model_files import STUDENT_FILE, TEACHER_FILE, load_saved, save_model
 from dfad_distillation.networks import lenet5_half
 from dfad_distillation.presets import DIGITS, digits
 from dfad_distillation.rivals import Setting
@@ -34,6 +36,8 @@ from tenfold_shared.seeds import seed_global_state
 
 NOISE_STEPS = 10
 """Of noise's student, for each round of ours: they cost about as many CPU seconds, and do not depend on the load."""
+
+_NOISE_FILE = "noise.safetensors"
 
 
 def run_demo(
@@ -71,14 +75,19 @@ def _compare(
 ) -> list[dict[str, Any]]:
     """Train the teacher and both students, write everything and return the table."""
     test = open_labeled("digits", "test")
-    with tempfile.TemporaryDirectory() as temporary:
-        teacher = _teacher(Path(temporary) / "teacher", seed=seed, device=device)
+    spawn = multiprocessing.get_context("spawn")  # a copy of a process that uses a GPU is broken
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        ProcessPoolExecutor(1, mp_context=spawn) as beside,
+    ):
+        place = Path(temporary)
+        teacher = _teacher(place / "teacher", seed=seed, device=device)
+        rival = beside.submit(taught_by_noise, config, place, seed=seed)
         start = time.process_time()
-        run = Path(temporary) / "run"
-        curve = AccuracyCurve(run, "digits", input=DIGITS, data=None, device=device)
+        curve = AccuracyCurve(place / "run", "digits", input=DIGITS, data=None, device=device)
         result = distill(
             config,
-            run,
+            place / "run",
             teacher=teacher,
             student=_student(seed),
             seed=seed,
@@ -87,20 +96,24 @@ def _compare(
         )
         seconds = time.process_time() - start
         student = result.student.cpu()
-        _write_pictures(folder, run, teacher, student, test)
-    start = time.process_time()
-    noisy = _taught_by_noise(config, teacher, seed=seed)
-    noise_seconds = time.process_time() - start
+        _write_pictures(folder, place / "run", teacher, student, test)
+        noise_seconds = rival.result()
+        noisy = load_saved(place / _NOISE_FILE).module
+    _save(folder / STUDENT_FILE, student, about={"rounds": config.rounds, "seed": seed})
+    return _table((teacher, student, noisy), test, seconds=(seconds, noise_seconds))
+
+
+def _save(path: Path, student: nn.Module, *, about: Mapping[str, int]) -> None:
+    """Write a student."""
     save_model(
-        folder / STUDENT_FILE,
+        path,
         student,
         source="lenet5_half",
         arguments={},
         input=DIGITS,
-        classes=test.classes,
-        about={"rounds": config.rounds, "seed": seed},
+        classes=tuple(map(str, range(10))),
+        about=about,
     )
-    return _table((teacher, student, noisy), test, seconds=(seconds, noise_seconds))
 
 
 def _teacher(folder: Path, *, seed: int, device: str) -> nn.Module:
@@ -118,10 +131,25 @@ def _student(seed: int) -> nn.Module:
     return lenet5_half()
 
 
-def _taught_by_noise(config: DistillationConfig, teacher: nn.Module, *, seed: int) -> nn.Module:
-    """Teach the same student with noise for about as long."""
-    setting = Setting(config, teacher, _student(seed), seed)
-    return train_for(NOISE_STEPS * config.rounds, on_noise, setting)
+def taught_by_noise(config: DistillationConfig, folder: Path, *, seed: int) -> float:
+    """Teach the same student with noise for about as long, in a process of its own: the second core is free.
+
+    Args:
+        config: Of our game.
+        folder: Holds the teacher in `teacher/`; the student is written beside it.
+        seed: Of the student.
+
+    Returns:
+        The CPU seconds of the training.
+    """
+    with _one_thread():
+        teacher = load_saved(folder / "teacher" / TEACHER_FILE).module
+        start = time.process_time()
+        setting = Setting(config, teacher, _student(seed), seed)
+        student = train_for(NOISE_STEPS * config.rounds, on_noise, setting)
+        seconds = time.process_time() - start
+    _save(folder / _NOISE_FILE, student, about={"seed": seed})
+    return seconds
 
 
 def _write_pictures(

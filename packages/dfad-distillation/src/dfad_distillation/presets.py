@@ -62,13 +62,13 @@ def digits() -> DistillationConfig:
     In so few rounds the generator has to be fast.
     """
     return replace(
-        standard(230),
+        standard(300),
         input=DIGITS,
         batch=64,
         student_rate=0.03,
         generator_rate=1e-3,
         replay_every=3,
-        regularizers=RegularizerConfig(balance=4.0, smoothness=2.0),
+        regularizers=RegularizerConfig(balance=4.0, smoothness=4.0),
         occlusion=0.0,
         states=8,
     )
