@@ -1,6 +1,5 @@
 """The neighborhoods of nodes over which local structures are distributions: of a graph, or of a table."""
 
-from functools import cached_property
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -19,7 +18,7 @@ class Neighborhoods(Protocol):
     """In-edges grouped by target, and the distinct pairs of nodes that they join."""
 
     pairs: Pairs
-    counts: Float64[Tensor, " pairs"]
+    counts: Float64[Tensor, " pairs"]  # edges of each; 0 where a table has no neighbor
     degrees: Int[Tensor, " nodes"]
 
     def to_edges(self, values: Float64[Tensor, " pairs"]) -> Float64[Tensor, " edges"]:
@@ -38,6 +37,10 @@ class Neighborhoods(Protocol):
         """Add over the in-edges of each node."""
         ...
 
+    def maxima(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " nodes"]:
+        """Return the largest over the in-edges of each node."""
+        ...
+
     def spread(self, values: Float64[Tensor, " nodes"]) -> Float64[Tensor, " edges"]:
         """Return the value of each edge's target."""
         ...
@@ -53,11 +56,7 @@ class GraphNeighborhoods:
         high = torch.maximum(graph.sources, graph.targets)
         keys, self.pair_of_edge = (high * graph.nodes + low).unique(return_inverse=True)
         self.pairs = Pairs(keys % max(graph.nodes, 1), keys // max(graph.nodes, 1))
-
-    @cached_property
-    def counts(self) -> Float64[Tensor, " pairs"]:
-        """How many edges each pair has."""
-        return torch.bincount(self.pair_of_edge, minlength=len(self.pairs.first)).double()
+        self.counts = torch.bincount(self.pair_of_edge, minlength=len(keys)).double()
 
     def to_edges(self, values: Float64[Tensor, " pairs"]) -> Float64[Tensor, " edges"]:
         """Return the value of each edge's pair."""
@@ -69,13 +68,16 @@ class GraphNeighborhoods:
 
     def log_softmax(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " edges"]:
         """Return log-probabilities over the in-edges of each node."""
-        peaks = torch.segment_reduce(values, "max", offsets=self.offsets, unsafe=True)
-        centered = values - peaks[self.targets]
+        centered = values - self.maxima(values)[self.targets]
         return centered - self.sums(centered.exp()).log()[self.targets]
 
     def sums(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " nodes"]:
         """Add over the in-edges of each node."""
         return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0.0, unsafe=True)
+
+    def maxima(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " nodes"]:
+        """Return the largest over the in-edges of each node; minus infinity without any."""
+        return torch.segment_reduce(values, "max", offsets=self.offsets, unsafe=True)
 
     def spread(self, values: Float64[Tensor, " nodes"]) -> Float64[Tensor, " edges"]:
         """Return the value of each edge's target."""
@@ -86,7 +88,7 @@ class TableNeighborhoods:
     """The neighbors of each node in a row of a table; its edges are the table read row by row.
 
     Args:
-        neighbors: (nodes, columns) sources; every row has a neighbor.
+        neighbors: (nodes, columns) sources.
         present: (nodes, columns) whether an entry is one.
     """
 
@@ -116,6 +118,10 @@ class TableNeighborhoods:
     def sums(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " nodes"]:
         """Add over each row."""
         return values.view(self.absent.shape).sum(1)
+
+    def maxima(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " nodes"]:
+        """Return the largest of each row."""
+        return values.view(self.absent.shape).amax(1)
 
     def spread(self, values: Float64[Tensor, " nodes"]) -> Float64[Tensor, " edges"]:
         """Return the value of each entry's row."""
