@@ -1,0 +1,199 @@
+"""A teacher from labels, and a student from labels and a teacher, on graphs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from lsp_distillation.graph_problem import GraphProblem
+from lsp_distillation.inference import run_network
+from lsp_distillation.learning import Learned, learn
+from lsp_distillation.model_files import MODEL_FILE, Student, reading_of
+from lsp_distillation.network_config import NetworkConfig
+from lsp_distillation.networks import build_network
+from lsp_distillation.node_data import GraphTask
+from lsp_distillation.taps import last_hidden_layer
+from lsp_distillation.teacher_outputs import TeacherOutputs, compute_outputs
+from lsp_distillation.term_weights import STRUCTURE, TermWeights
+from lsp_distillation.terms_config import StructureConfig, TermsConfig
+from lsp_distillation.training_config import DistillConfig, TrainConfig, TrainingConfig
+from tenfold_shared.devices import choose_device
+from tenfold_shared.distributed import current_world
+from tenfold_shared.seeds import seed_global_state
+
+
+class Trained(NamedTuple):
+    """What a training leaves, also in its run folder as `model.safetensors`."""
+
+    student: Student
+    learned: Learned
+
+
+def train_teacher(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    task: GraphTask,
+    seed: int = 0,
+    device: str = "auto",
+    normalized: bool = False,
+) -> Trained:
+    """Train a network on labels, or go on with a training that was interrupted.
+
+    Args:
+        config: All settings.
+        folder: Run folder.
+        task: Graph or graphs, with parts `train` and `val`.
+        seed: Of everything random.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        normalized: Whether the features were normalized; written into the file.
+
+    Raises:
+        UserError: The training diverged, or the folder belongs to another run.
+        ValueError: Task and settings do not fit.
+    """
+    place = choose_device(device)
+    network = new_network(config.network, task, seed=seed, role="teacher")
+    problem = GraphProblem(task.to(place), config.training, seed=seed)
+    learned = learn(
+        config.training, folder, problem, network, record=config, seed=seed, device=place
+    )
+    return _finish(config, folder, task, learned, {"seed": seed}, normalized=normalized)
+
+
+def distill(
+    config: DistillConfig,
+    folder: Path,
+    *,
+    task: GraphTask,
+    teacher: nn.Module | TeacherOutputs,
+    layers: tuple[tuple[str, str], ...] = (),
+    seed: int = 0,
+    device: str = "auto",
+    normalized: bool = False,
+) -> Trained:
+    """Train a student on labels and a teacher, or go on with a training that was interrupted.
+
+    Args:
+        config: All settings.
+        folder: Run folder.
+        task: Graph or graphs, with parts `train` and `val`.
+        teacher: Any network on nodes or graphs (it is run once, in evaluation mode), or what it said before.
+        layers: Matched layers (teacher, student); none: those of the settings, or the last hidden ones.
+        seed: Of everything random; students of one seed begin with the same weights whatever they learn from.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        normalized: Whether the features were normalized; written into the file.
+
+    Raises:
+        UserError: The training diverged, or the folder belongs to another run.
+        ValueError: Teacher, task and settings do not fit.
+    """
+    place = choose_device(device)
+    here = task.to(place)
+    network = new_network(config.network, task, seed=seed, role="student")
+    pairs = layers or matched_layers(config.terms.structure, teacher, network)
+    pairs = pairs if needs_layers(config.terms) else ()
+    outputs = (
+        teacher
+        if isinstance(teacher, TeacherOutputs)
+        else compute_outputs(
+            teacher.to(place),
+            here,
+            layers=list(dict.fromkeys(name for name, _ in pairs)),
+            structure=config.terms.structure,
+        )
+    )
+    problem = GraphProblem(
+        here,
+        config.training,
+        terms=config.terms,
+        teacher=outputs,
+        pairs=pairs,
+        widths=_widths(network, here, pairs, outputs),
+        seed=seed,
+    )
+    learned = learn(
+        config.training,
+        folder,
+        problem,
+        network,
+        record=config,
+        terms=config.terms,
+        seed=seed,
+        device=place,
+    )
+    about = {"seed": seed, "layers": [list(pair) for pair in pairs]}
+    return _finish(config, folder, task, learned, about, normalized=normalized)
+
+
+def new_network(config: NetworkConfig, task: GraphTask, *, seed: int, role: str) -> nn.Module:
+    """Return a network for a task with the first weights of a seed and a role (`teacher`, `student`)."""
+    seed_global_state(seed, role)
+    return build_network(config, features=task.features, outputs=task.outputs, level=task.level)
+
+
+def needs_layers(terms: TermsConfig) -> bool:
+    """Tell whether a term looks at hidden layers."""
+    return bool(set(TermWeights(terms).used) - {"labels", "soft_labels"})
+
+
+def matched_layers(
+    structure: StructureConfig, teacher: nn.Module | TeacherOutputs, student: nn.Module
+) -> tuple[tuple[str, str], ...]:
+    """Return pairs of layers (teacher, student): those of the settings, or the last hidden ones.
+
+    Raises:
+        ValueError: A layer cannot be guessed.
+    """
+    if structure.layers:
+        return tuple((pair.split(":")[0], pair.split(":")[1]) for pair in structure.layers)
+    if isinstance(teacher, nn.Module):
+        return ((last_hidden_layer(teacher), last_hidden_layer(student)),)
+    names = teacher.origin.get("layers") or list(teacher.structures)
+    return tuple((str(name), last_hidden_layer(student)) for name in names[-1:])
+
+
+def _widths(
+    network: nn.Module,
+    task: GraphTask,
+    pairs: tuple[tuple[str, str], ...],
+    outputs: TeacherOutputs,
+) -> tuple[int, int]:
+    """Return the widths of the first pair, student's and teacher's."""
+    if not pairs or not outputs.features:
+        return (1, 1)
+    name = pairs[0][1]
+    embedding = run_network(network.to(task.graph.device), task, layers=[name]).embeddings[name]
+    return embedding.shape[1], outputs.features[pairs[0][0]].shape[1]
+
+
+def _finish(
+    config: TrainConfig,
+    folder: Path,
+    task: GraphTask,
+    learned: Learned,
+    about: Mapping[str, object],
+    *,
+    normalized: bool,
+) -> Trained:
+    """Write the best state and return it."""
+    training: TrainingConfig = config.training
+    known = {
+        **about,
+        "data": task.name,
+        "epochs": training.epochs,
+        "best epoch": learned.epoch,
+        "validation": learned.validation,
+    }
+    if STRUCTURE in learned.weights and isinstance(config, DistillConfig):
+        known["weights"] = {n: w for n, w in learned.weights.items() if w}
+    student = Student(
+        learned.network.cpu(),
+        config.network,
+        reading_of(task, threshold=training.threshold, normalized=normalized),
+        about=known,
+    )
+    if current_world().is_first:
+        student.save(folder / MODEL_FILE)
+    return Trained(student, learned)

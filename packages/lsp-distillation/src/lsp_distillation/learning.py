@@ -1,0 +1,228 @@
+"""The loop of every training here: labels and terms, the best state on validation nodes, bits that survive a kill."""
+
+import copy
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lsp_distillation.term_weights import TermWeights, gradient_norm
+from lsp_distillation.terms_config import LABELS_ALONE, TermsConfig
+from lsp_distillation.training_config import TrainingConfig
+from tenfold_shared.distributed import current_world, mean_over_ranks, start, stop, wrap
+from tenfold_shared.runs import RunFolder
+
+PACKAGE = "lsp-distillation"
+LABELS = "labels"
+"""Name of the loss on true labels."""
+
+
+class Losses(NamedTuple):
+    """What a student is told in one step."""
+
+    terms: dict[str, Tensor]
+    """Scalars by name; `labels` among them. Under torchrun, gradients averaged over processes are the whole batch's."""
+    anchors: tuple[Tensor, ...]
+    """Features of the student's matched layers, where gradients are compared; none: no term needs them."""
+
+
+class Problem(Protocol):
+    """What is learned: it makes batches of its data and knows the losses."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps that see everything once."""
+        ...
+
+    def losses(self, network: nn.Module, step: int, *, wanted: set[str]) -> Losses:
+        """Return the labels' loss and the wanted terms of a step, counted from 1: a pure function."""
+        ...
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Return what learns beside the network."""
+        ...
+
+    def score(self, network: nn.Module, split: str) -> float:
+        """Return how good a network is on `train`, `val` or `test`; larger is better."""
+        ...
+
+
+class Learned(NamedTuple):
+    """What a training leaves."""
+
+    network: nn.Module
+    """The state that was best on validation nodes, in evaluation mode."""
+    epoch: int
+    """When it was reached; 0 is the first state."""
+    validation: float
+    """Its score."""
+    weights: dict[str, float]
+    """Of the terms, at the end."""
+
+
+class Best(nn.Module):
+    """The best state so far, tracked like a network so that checkpoints hold it."""
+
+    epoch: Tensor
+    score: Tensor
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network)
+        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("score", torch.full((), -torch.inf, dtype=torch.float64))
+
+    def offer(self, network: nn.Module, epoch: int, score: float) -> None:
+        """Keep a state if it is better; of equals the first."""
+        if score > float(self.score):
+            self.network.load_state_dict(network.state_dict())
+            self.epoch.fill_(epoch)
+            self.score.fill_(score)
+
+
+def learn(
+    config: TrainingConfig,
+    folder: Path,
+    problem: Problem,
+    network: nn.Module,
+    *,
+    record: Any,
+    terms: TermsConfig | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> Learned:
+    """Train a network, or go on with a training that was interrupted.
+
+    Args:
+        config: How.
+        folder: Run folder.
+        problem: Batches and losses.
+        network: It is trained in place; the best state is returned as another.
+        record: The dataclass that the run folder writes down and compares on resuming.
+        terms: Weights of what is learned beside the labels.
+        seed: Of torch's global state.
+        device: Where.
+
+    Raises:
+        UserError: The training diverged, or the folder belongs to another run.
+    """
+    place = torch.device(device)
+    start(place)
+    try:
+        with RunFolder(
+            folder,
+            config=record,
+            package=PACKAGE,
+            seed=seed,
+            checkpoint_every=config.checkpoint_every,
+        ) as run:
+            loop = _Loop(config, run, problem, network.to(place), terms or LABELS_ALONE)
+            return loop.go(place)
+    finally:
+        stop()
+
+
+def rate_at(step: int, total: int, config: TrainingConfig) -> float:
+    """Return the learning rate of a step, counted from 1: a pure function."""
+    share = 0.5 * (1 + math.cos(math.pi * (step - 1) / total)) if config.cosine else 1.0
+    return config.learning_rate * share
+
+
+class _Loop:
+    """The objects of one training."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        run: RunFolder,
+        problem: Problem,
+        network: nn.Module,
+        terms: TermsConfig,
+    ) -> None:
+        self.config, self.run, self.problem, self.network = config, run, problem, network
+        self.weights = TermWeights(terms)
+        self.best = Best(network)
+        beside = problem.modules().values()
+        learning = [*network.parameters(), *(p for one in beside for p in one.parameters())]
+        self.optimizer = torch.optim.Adam(
+            learning, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def go(self, device: torch.device) -> Learned:
+        """Run the remaining steps and return the best state."""
+        run, per_epoch = self.run, self.problem.steps_per_epoch
+        self.best.to(device)
+        models: Mapping[str, nn.Module] = {
+            "network": self.network,
+            "best": self.best,
+            "weights": self.weights,
+            **self.problem.modules(),
+        }
+        run.track(models=models, optimizers={"optimizer": self.optimizer})
+        player = wrap(self.network, device)
+        total = self.config.epochs * per_epoch
+        if run.step == 0:
+            self._validate(0)
+        if not self._has_waited(run.step // per_epoch):
+            for step in run.steps(total):
+                self._step(player, step, total)
+                if step % per_epoch == 0:
+                    self._validate(step // per_epoch)
+                    if self._has_waited(step // per_epoch):
+                        break
+        run.save()
+        return Learned(
+            self.best.network.eval(),
+            int(self.best.epoch),
+            float(self.best.score),
+            self.weights.as_numbers(),
+        )
+
+    def _step(self, player: nn.Module, step: int, total: int) -> None:
+        """Move the network (and what learns beside it) once."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate_at(step, total, self.config)
+        self.network.train()
+        epoch = (step - 1) // self.problem.steps_per_epoch
+        losses = self.problem.losses(player, step, wanted=self.weights.wanted(epoch))
+        if self.weights.is_due(epoch):
+            self._weigh(losses)
+        factors = self.weights.at(epoch)
+        whole = torch.stack([factors[n] * term for n, term in losses.terms.items()]).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        whole.backward()
+        self.optimizer.step()
+        if step % self.problem.steps_per_epoch == 0:
+            named = {"loss": whole, **losses.terms}
+            self.run.log(step, **{n: mean_over_ranks(term) for n, term in named.items()})  # pyright: ignore[reportArgumentType]
+
+    def _weigh(self, losses: Losses) -> None:
+        """Set the weights that are asked for by their share of the labels' gradient."""
+        norms = {
+            name: gradient_norm(term, losses.anchors)
+            for name, term in losses.terms.items()
+            if name == LABELS or name in self.weights.open
+        }
+        self.weights.settle(norms.pop(LABELS), norms)
+
+    def _validate(self, epoch: int) -> None:
+        """Score the network and keep it if it is the best."""
+        score = self.problem.score(self.network, "val")
+        self.best.offer(self.network, epoch, score)
+        self.run.log(epoch * self.problem.steps_per_epoch, split="validation", score=score)
+
+    def _has_waited(self, epoch: int) -> bool:
+        """Tell whether the score has not risen for `patience` epochs."""
+        patience = self.config.patience
+        return bool(patience) and epoch - int(self.best.epoch) >= patience
+
+
+def share_of_processes(count: Tensor | int) -> float:
+    """Return world * count / sum of counts: the factor that makes an average over processes one over all rows."""
+    world = current_world()
+    if world.size == 1:
+        return 1.0
+    return float(count) / mean_over_ranks(float(count))
