@@ -101,7 +101,7 @@ def global_mean(value: Tensor) -> Tensor:
     size = current_world().size
     if size == 1:
         return value
-    return value + (_all_reduced(value.detach().clone()) / size - value.detach())
+    return value + (sum_over_ranks(value.detach().clone()) / size - value.detach())
 
 
 def mean_over_ranks(value: Tensor | float, *, weight: float = 1.0) -> float:
@@ -217,11 +217,11 @@ class _Normalize(torch.autograd.Function):
         dims = [0, *range(2, x.ndim)]
         shape = (1, -1, *[1] * (x.ndim - 2))
         local_count = x.new_tensor([x.numel() // x.shape[1]])
-        sums = _all_reduced(torch.cat([x.sum(dims), local_count]))
+        sums = sum_over_ranks(torch.cat([x.sum(dims), local_count]))
         count, mean = sums[-1], sums[:-1] / sums[-1]
         # Squares of differences, in a second pass: E[x^2] - E[x]^2 loses digits.
         centered = x - mean.view(shape)
-        var = _all_reduced(centered.square().sum(dims)) / count
+        var = sum_over_ranks(centered.square().sum(dims)) / count
         scale = torch.rsqrt(var + eps)
         normalized = centered * scale.view(shape)
         ctx.save_for_backward(normalized, scale, count)
@@ -236,13 +236,13 @@ class _Normalize(torch.autograd.Function):
         dims = [0, *range(2, gradient.ndim)]
         shape = (1, -1, *[1] * (gradient.ndim - 2))
         sums = torch.stack([gradient.sum(dims), (gradient * normalized).sum(dims)])
-        mean, product = (_all_reduced(sums) / count).unbind()
+        mean, product = (sum_over_ranks(sums) / count).unbind()
         correction = mean.view(shape) + normalized * product.view(shape)
         return ((gradient - correction) * scale.view(shape)).to(gradients[0].dtype), None
 
 
-def _all_reduced(sums: Tensor) -> Tensor:
-    """Add up over all processes."""
+def sum_over_ranks(sums: Tensor) -> Tensor:
+    """Add a tensor up over all processes, in place and without gradient; alone, the tensor itself."""
     if current_world().size > 1:
         dist.all_reduce(sums)
     return sums
