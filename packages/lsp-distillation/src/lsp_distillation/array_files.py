@@ -1,7 +1,9 @@
-"""Arrays in npz files of strangers: no pickles, nothing larger than announced, one sentence when damaged."""
+"""Arrays in npy and npz files of strangers: no pickles, nothing larger than announced, one sentence when damaged."""
 
 import io
 import math
+import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +17,7 @@ LIMIT_BYTES = 4 * 2**30
 """The arrays of a file may take so much memory in all."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, SyntaxError)
 _DAMAGED += (NotImplementedError, RuntimeError, TypeError, OverflowError, MemoryError)
+_DAMAGED += (tokenize.TokenError,)  # headers in the notation of Python 2 are tokenized
 
 
 def read_arrays(path: Path, *, skip: tuple[str, ...] = ()) -> dict[str, np.ndarray[Any, Any]]:
@@ -37,7 +40,10 @@ def read_arrays(path: Path, *, skip: tuple[str, ...] = ()) -> dict[str, np.ndarr
                     f"{path} announces {total} bytes of arrays, more than {LIMIT_BYTES}; store "
                     "them sparse or in parts."
                 )
-            found = {m.filename.removesuffix(".npy"): _read(archive, m) for m in members}
+            found = {
+                m.filename.removesuffix(".npy"): _parse(archive.read(m), m.filename)
+                for m in members
+            }
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; check the path.") from error
     except _DAMAGED as error:
@@ -50,24 +56,49 @@ def read_arrays(path: Path, *, skip: tuple[str, ...] = ()) -> dict[str, np.ndarr
     return arrays
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray[Any, Any] | None:
+def read_array(path: Path) -> np.ndarray[Any, Any]:
+    """Return the array in an npy file.
+
+    Raises:
+        UserError: It is missing, damaged, of objects or larger than `LIMIT_BYTES`.
+    """
+    try:
+        if path.stat().st_size > LIMIT_BYTES:
+            raise UserError(f"{path} is larger than {LIMIT_BYTES} bytes; store it in parts.")
+        array = _parse(path.read_bytes(), path.name)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; check the path.") from error
+    except _DAMAGED as error:
+        raise UserError(
+            f"{path} is no npy file or is damaged ({_one_line(error)}); fetch or write it again."
+        ) from error
+    if array is None:
+        raise UserError(f"{path} holds pickled objects, which are not read; write numbers.")
+    return array
+
+
+def _parse(content: bytes, name: str) -> np.ndarray[Any, Any] | None:
     """Return one array, or None for one of objects, without believing its header."""
-    content = archive.read(member)
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{member.filename} has an unknown version")
+        raise ValueError(f"{name} has an unknown version")
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }[version]
-    shape, _, dtype = read(stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about files of Python 2
+        shape, _, dtype = read(stream)
     if dtype.hasobject:
         return None
     if math.prod(shape) * dtype.itemsize != len(content) - stream.tell() or dtype.itemsize == 0:
-        raise ValueError(f"{member.filename} is not as long as it announces")
+        raise ValueError(f"{name} is not as long as it announces")
     stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _one_line(error: BaseException) -> str:

@@ -151,7 +151,10 @@ def _read_saved(path: Path) -> dict[str, Any]:
     allowed = [data.Data, data.DataEdgeAttr, data.DataTensorAttr, storage.GlobalStorage]
     _check_size(path)
     try:
-        with torch.serialization.safe_globals(allowed):
+        with (
+            torch.serialization.safe_globals(allowed),
+            torch.sparse.check_sparse_tensor_invariants(enable=True),
+        ):
             content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     except pickle.UnpicklingError as error:
         raise UserError(_refuse_pickle(path, str(error))) from error
@@ -203,7 +206,8 @@ def _check_size(path: Path) -> None:
 
 def _refuse_pickle(path: Path, message: str) -> str:
     """Return the sentence for a pickle that asks for more than tensors."""
-    if "hetero" in message.lower():
+    # A HeteroData asks for the storages of its kinds of nodes first, which a Data does not have.
+    if "hetero" in message.lower() or "BaseStorage" in message:
         return f"{path}: {HETEROGENEOUS}."
     found = _FOREIGN.search(message)
     what = f"asks for {found[1]}" if found else "is damaged or asks for code"

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from lsp_distillation.array_files import LIMIT_BYTES, read_array
 from lsp_distillation.graph import Graph
 from lsp_distillation.node_data import GraphTask
 from tenfold_shared.errors import UserError
 
 _PARTS = ("train", "valid", "test")
-_LIMIT_BYTES = 2**30
 
 
 def read_ppi(raw: Path, *, name: str) -> GraphTask:
@@ -38,9 +38,9 @@ def read_ppi(raw: Path, *, name: str) -> GraphTask:
         joined = np.concatenate([e + start for e, start in zip(edges, starts, strict=False)], 1)
         return GraphTask(
             name=name,
-            x=torch.from_numpy(np.concatenate(xs).astype(np.float32)),
+            x=torch.from_numpy(np.concatenate(xs)).float(),
             graph=Graph.from_edges(torch.from_numpy(joined), nodes=sum(sizes), self_loops="remove"),
-            y=torch.from_numpy(np.concatenate(ys).astype(np.float32)),
+            y=torch.from_numpy(np.concatenate(ys)).float(),
             task="multilabel",
             classes=ys[0].shape[1],
             graph_of_node=torch.from_numpy(
@@ -50,39 +50,39 @@ def read_ppi(raw: Path, *, name: str) -> GraphTask:
             val_mask=part == 1,
             test_mask=part == 2,
         )
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        IndexError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{raw} is damaged ({reason}); fetch it again.") from error
 
 
 def _read_part(raw: Path, part: str) -> tuple[Any, Any, Any, Any]:
     """Return features, labels, graph numbers from 0, and edges (2, edges) of one part."""
-    arrays: list[Any] = []
-    for kind in ("feats", "labels", "graph_id"):
-        _check_file(raw / f"{part}_{kind}.npy")
-        # Memory-mapped, a file that is shorter than its header says is refused before anything is allocated.
-        arrays.append(
-            np.array(np.load(raw / f"{part}_{kind}.npy", mmap_mode="r", allow_pickle=False))
-        )
-    x, y, numbers = arrays
+    x, y, numbers = (
+        read_array(raw / f"{part}_{kind}.npy") for kind in ("feats", "labels", "graph_id")
+    )
     if x.ndim != 2 or y.ndim != 2 or numbers.shape != (len(x),) or len(y) != len(x) or not len(x):
         raise ValueError(f"{part}: features, labels and graph_id are not of the same nodes")
     if x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf" or numbers.dtype.kind not in "iu":
         raise ValueError(f"{part}: features, labels or graph_id hold no numbers")
-    _check_file(raw / f"{part}_graph.json")
-    content = json.loads((raw / f"{part}_graph.json").read_bytes())
-    links = content["links"]
-    edges = np.array([[link["source"], link["target"]] for link in links], dtype=np.int64)
-    edges = edges.reshape(-1, 2).T
-    if not content.get("directed", False):
-        edges = np.concatenate([edges, edges[::-1]], axis=1)
     numbers = numbers.astype(np.int64)
-    return x, y, numbers - numbers.min(), edges
+    return x, y, numbers - numbers.min(), _read_links(raw / f"{part}_graph.json")
 
 
-def _check_file(path: Path) -> None:
-    """Refuse a file that is missing or far larger than those of PPI."""
+def _read_links(path: Path) -> Any:
+    """Return the edges (2, edges) of a file in the node-link format of networkx."""
     if not path.is_file():
         raise UserError(f"{path} does not exist; fetch the set again.")
-    if path.stat().st_size > _LIMIT_BYTES:
-        raise UserError(f"{path} is larger than 1 GiB; it is none of PPI's files.")
+    if path.stat().st_size > LIMIT_BYTES:
+        raise UserError(f"{path} is larger than {LIMIT_BYTES} bytes; it is none of PPI's files.")
+    content = json.loads(path.read_bytes())
+    pairs = [[link["source"], link["target"]] for link in content["links"]]
+    edges = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return edges if content.get("directed") else np.concatenate([edges, edges[::-1]], axis=1)
