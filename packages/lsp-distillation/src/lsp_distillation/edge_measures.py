@@ -1,7 +1,7 @@
 """Distances and products of pairs of embeddings, and their gradients, without an array of pairs x width."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -13,15 +13,12 @@ CHUNK = 2**18
 """Numbers in a chunk of pairs x width: at most 2 MB, which stays in the cache of a processor."""
 
 
-class Pairs(NamedTuple):
-    """Pairs of nodes: rows of the embedding; a pair may be twice the same node."""
-
-    first: Int[Tensor, " pairs"]
-    second: Int[Tensor, " pairs"]
+_BLOCK = 2**22
+"""Numbers in a block of columns of an embedding."""
 
 
 def measure_pairs(
-    embedding: Float[Tensor, "nodes width"], pairs: Pairs, measure: Measure
+    embedding: Float[Tensor, "nodes width"], pairs: Int[Tensor, "2 pairs"], measure: Measure
 ) -> Float64[Tensor, " pairs"]:
     """Return |a - b|^2, |a - b|_1 or a . b of each pair, in float64.
 
@@ -29,10 +26,10 @@ def measure_pairs(
 
     Args:
         embedding: One row per node; half precision is widened chunk by chunk.
-        pairs: Of nodes.
+        pairs: Rows of the embedding, first above second; both may be the same.
         measure: Which of the three.
     """
-    found = torch.empty(len(pairs.first), dtype=torch.float64, device=embedding.device)
+    found = torch.empty(pairs.shape[1], dtype=torch.float64, device=embedding.device)
     for chunk, a, b in _chunks(embedding, pairs):
         if measure == "product":
             values = a.mul_(b)
@@ -44,7 +41,7 @@ def measure_pairs(
 
 def measure_gradient(
     embedding: Float[Tensor, "nodes width"],
-    pairs: Pairs,
+    pairs: Int[Tensor, "2 pairs"],
     measure: Measure,
     weights: Float64[Tensor, " pairs"],
 ) -> Float[Tensor, "nodes width"]:
@@ -61,47 +58,45 @@ def measure_gradient(
     """
     if measure == "absolute":
         return _absolute_gradient(embedding, pairs, weights)
-    nodes = len(embedding)
-    rows = torch.cat([pairs.first, pairs.second])
-    columns = torch.cat([pairs.second, pairs.first])
-    values = weights.repeat(2)
-    sums = weights.new_zeros(nodes).index_add_(0, rows, values)[:, None]
-    matrix = _matrix(rows, columns, values, (nodes, nodes))
+    # W is the sum of the pairs' matrix and its transpose
+    size = (len(embedding), len(embedding))
+    halves = [_matrix(ends, weights, size) for ends in (pairs, pairs.flip(0))]
+    sums = weights.new_zeros(len(embedding))
+    for end in pairs:
+        sums.index_add_(0, end, weights)
     gradient = torch.empty_like(embedding)
-    for block in range(0, embedding.shape[1], _columns(nodes)):
-        here = (slice(None), slice(block, block + _columns(nodes)))
-        z = embedding[here].to(torch.float64, copy=True)
-        product = torch.sparse.mm(matrix, z)
-        gradient[here] = product if measure == "product" else z.mul_(sums).sub_(product).mul_(2)
+    for block in _blocks(embedding):
+        z = embedding[:, block].to(torch.float64, copy=True)
+        product = torch.sparse.mm(halves[0], z)
+        torch.addmm(product, halves[1], z, out=product)
+        if measure == "squared":
+            product = z.mul_(sums[:, None]).sub_(product).mul_(2)
+        gradient[:, block] = product
     return gradient
 
 
-def _absolute_gradient(embedding: Tensor, pairs: Pairs, weights: Tensor) -> Tensor:
+def _absolute_gradient(embedding: Tensor, pairs: Tensor, weights: Tensor) -> Tensor:
     """Add the weighted signs of differences; no product of matrices has this form."""
     gradient = torch.zeros_like(embedding, dtype=_working_type(embedding))
-    weights = weights.to(gradient.dtype)
+    weights, counting = weights.to(gradient.dtype), torch.arange(CHUNK, device=pairs.device)
     for chunk, a, b in _chunks(embedding, pairs):
         signs, values = a.sub_(b).sign_(), weights[chunk]
-        first, second, count = pairs.first[chunk], pairs.second[chunk], len(signs)
+        ends, size = pairs[:, chunk], (len(embedding), len(signs))
         if embedding.is_cuda:
             signs.mul_(values[:, None])
-            gradient.index_add_(0, first, signs).index_add_(0, second, signs, alpha=-1)
+            gradient.index_add_(0, ends[0], signs).index_add_(0, ends[1], signs, alpha=-1)
             continue
-        # on a processor one sparse product adds rows several times faster than index_add
-        matrix = _matrix(
-            torch.cat([first, second]),
-            torch.arange(count).repeat(2),
-            torch.cat([values, -values]),
-            (len(embedding), count),
-        )
-        torch.addmm(gradient, matrix, signs, out=gradient)
+        # on a processor sparse products add rows several times faster than index_add
+        for end, factors in zip(ends, (values, -values), strict=True):
+            places = torch.stack([end, counting[: len(end)]])
+            torch.addmm(gradient, _matrix(places, factors, size), signs, out=gradient)
     return gradient.to(embedding.dtype)
 
 
-def _chunks(embedding: Tensor, pairs: Pairs) -> Iterator[tuple[slice, Tensor, Tensor]]:
+def _chunks(embedding: Tensor, pairs: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Give each chunk of pairs and the two rows of each; the memory of a chunk is that of the next."""
     length = max(CHUNK // max(embedding.shape[1], 1), 1)
-    dtype, count = _working_type(embedding), len(pairs.first)
+    dtype, count = _working_type(embedding), pairs.shape[1]
     buffers = [embedding.new_empty(min(length, count), embedding.shape[1]) for _ in pairs]
     for start in range(0, count, length):
         chunk = slice(start, min(start + length, count))
@@ -117,13 +112,13 @@ def _working_type(embedding: Tensor) -> torch.dtype:
     return torch.promote_types(embedding.dtype, torch.float32)
 
 
-def _columns(nodes: int) -> int:
-    """Return how many columns of an embedding are multiplied at a time."""
-    return max(CHUNK // max(nodes, 1), 32)
+def _blocks(embedding: Tensor) -> list[slice]:
+    """Return blocks of columns of at most 32 MB in double precision, but not less than 32 columns."""
+    nodes, width = embedding.shape
+    length = max(_BLOCK // max(nodes, 1), 32)
+    return [slice(start, start + length) for start in range(0, width, length)]
 
 
-def _matrix(rows: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+def _matrix(places: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a sparse matrix; entries at one place add up, so nothing needs sorting."""
-    return torch.sparse_coo_tensor(
-        torch.stack([rows, columns]), values, size, check_invariants=False
-    )
+    return torch.sparse_coo_tensor(places, values, size, check_invariants=False)

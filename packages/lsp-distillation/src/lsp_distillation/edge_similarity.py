@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from lsp_distillation.edge_measures import Measure, Pairs, measure_gradient, measure_pairs
+from lsp_distillation.edge_measures import Measure, measure_gradient, measure_pairs
 from lsp_distillation.kernel_config import UNBOUNDED, WITH_BANDWIDTH, KernelConfig, KernelName
 
 _MEASURES: dict[KernelName, Measure] = {
@@ -37,7 +37,7 @@ class Similarities(NamedTuple):
 
 def similarities(
     embedding: Float[Tensor, "nodes width"],
-    pairs: Pairs,
+    pairs: Int[Tensor, "2 pairs"],
     kernel: KernelConfig,
     *,
     counts: Float64[Tensor, " pairs"] | None = None,
@@ -72,7 +72,7 @@ def similarities(
 
 def similarity_gradient(
     embedding: Float[Tensor, "nodes width"],
-    pairs: Pairs,
+    pairs: Int[Tensor, "2 pairs"],
     kernel: KernelConfig,
     weights: Float64[Tensor, " pairs"],
 ) -> Float[Tensor, "nodes width"]:

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
-from lsp_distillation.edge_measures import Pairs
 from lsp_distillation.graph import Graph
 
 ABSENT = -1e300
@@ -17,7 +16,7 @@ ABSENT = -1e300
 class Neighborhoods(Protocol):
     """In-edges grouped by target, and the distinct pairs of nodes that they join."""
 
-    pairs: Pairs
+    pairs: Int[Tensor, "2 pairs"]
     counts: Float64[Tensor, " pairs"]  # edges of each; 0 where a table has no neighbor
     degrees: Int[Tensor, " nodes"]
 
@@ -55,21 +54,21 @@ class GraphNeighborhoods:
         low = torch.minimum(graph.sources, graph.targets)
         high = torch.maximum(graph.sources, graph.targets)
         keys, self.pair_of_edge = (high * graph.nodes + low).unique(return_inverse=True)
-        self.pairs = Pairs(keys % max(graph.nodes, 1), keys // max(graph.nodes, 1))
+        self.pairs = torch.stack([keys % max(graph.nodes, 1), keys // max(graph.nodes, 1)])
         self.counts = torch.bincount(self.pair_of_edge, minlength=len(keys)).double()
 
     def to_edges(self, values: Float64[Tensor, " pairs"]) -> Float64[Tensor, " edges"]:
         """Return the value of each edge's pair."""
-        return values[self.pair_of_edge]
+        return values.index_select(0, self.pair_of_edge)
 
     def to_pairs(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " pairs"]:
         """Add the values of the edges of each pair."""
-        return values.new_zeros(len(self.pairs.first)).index_add_(0, self.pair_of_edge, values)
+        return values.new_zeros(self.pairs.shape[1]).index_add_(0, self.pair_of_edge, values)
 
     def log_softmax(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " edges"]:
         """Return log-probabilities over the in-edges of each node."""
-        centered = values - self.maxima(values)[self.targets]
-        return centered - self.sums(centered.exp()).log()[self.targets]
+        centered = values - self.spread(self.maxima(values))
+        return centered.sub_(self.spread(self.sums(centered.exp()).log_()))
 
     def sums(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " nodes"]:
         """Add over the in-edges of each node."""
@@ -81,7 +80,7 @@ class GraphNeighborhoods:
 
     def spread(self, values: Float64[Tensor, " nodes"]) -> Float64[Tensor, " edges"]:
         """Return the value of each edge's target."""
-        return values[self.targets]
+        return values.index_select(0, self.targets)
 
 
 class TableNeighborhoods:
@@ -98,7 +97,7 @@ class TableNeighborhoods:
         rows, columns = neighbors.shape
         nodes = torch.arange(rows, device=neighbors.device)
         targets = nodes[:, None].expand(rows, columns).reshape(-1)
-        self.pairs = Pairs(neighbors.reshape(-1), targets)
+        self.pairs = torch.stack([neighbors.reshape(-1), targets])
         self.absent, self.counts = ~present, present.reshape(-1).double()
         self.degrees = present.sum(1)
 

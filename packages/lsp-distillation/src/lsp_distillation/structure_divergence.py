@@ -111,7 +111,9 @@ class _StructureDivergence(torch.autograd.Function):
                 student, around.to_pairs(slopes.mul_(edge_weights)).mul_(found.slopes)
             )
             loss = terms @ edge_weights
-            uniform = [uniform_divergence(log_p, around) for log_p in (log_s, log_t)]
+            uniform = [
+                _from_uniform(p @ log_p, around) for p, log_p in ((p_s, log_s), (p_t, log_t))
+            ]
         ctx.mark_non_differentiable(*uniform, found.bandwidth)
         return loss, *uniform, found.bandwidth
 
@@ -136,6 +138,11 @@ def uniform_divergence(log_p: Tensor, around: Neighborhoods) -> Float64[Tensor, 
         log_p: Log-probability of each edge.
         around: The neighborhoods over which it is one.
     """
-    degrees = around.degrees.double()
-    total = log_p.exp() @ log_p + degrees.clamp(min=1).log().sum()
+    return _from_uniform(log_p.exp() @ log_p, around)
+
+
+def _from_uniform(negative_entropy: Tensor, around: Neighborhoods) -> Tensor:
+    """Return it from sum p log p over all edges."""
+    degrees = around.degrees
+    total = negative_entropy + degrees.clamp(min=1).double().log().sum()
     return total / (degrees >= 2).sum().clamp(min=1)
