@@ -1,35 +1,26 @@
-"""The verbs of `lsp-distillation`; what is heavy is imported where it is used."""
+"""The command `lsp-distillation`: its verbs, each in a module of `verbs` that imports what is heavy when it runs."""
 
 from collections.abc import Sequence
 
-from lsp_distillation.config import DemoConfig, InfoConfig
-from tenfold_shared.commands import emit, run_commands
-from tenfold_shared.errors import UserError
+from lsp_distillation.verbs import distill, train
+from tenfold_shared.commands import run_commands
 
 PROGRAM = "lsp-distillation"
 
-
-def info(config: InfoConfig) -> None:
-    """Tell what is in a checkpoint."""
-    from tenfold_shared.checkpoints import load_checkpoint
-
-    checkpoint = load_checkpoint(config.checkpoint, package=PROGRAM)
-    rows = [{"name": name, "value": value} for name, value in checkpoint.metadata.items()]
-    rows += [
-        {"name": f"model {name}", "value": sum(tensor.numel() for tensor in tensors.values())}
-        for name, tensors in checkpoint.models.items()
-    ]
-    emit(rows, json=config.json)
-
-
-def demo(config: DemoConfig) -> None:
-    """Show the method beside its baseline on embedded data."""
-    raise UserError(f"{PROGRAM} has no demonstration yet (seed {config.seed}).")
-
-
-VERBS = {"demo": demo, "info": info}
+VERBS = {
+    "train": "lsp_distillation.verbs.train:train",
+    "distill": "lsp_distillation.verbs.distill:distill",
+    "evaluate": "lsp_distillation.verbs.evaluate:evaluate",
+    "compare": "lsp_distillation.verbs.evaluate:compare",
+    "export": "lsp_distillation.verbs.export:export",
+    "plot": "lsp_distillation.verbs.picture:plot",
+    "demo": "lsp_distillation.verbs.demonstrate:demo",
+    "info": "lsp_distillation.verbs.inspect:info",
+    "data": "lsp_distillation.verbs.inspect:data",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return run_commands(PROGRAM, VERBS, argv=argv)
+    with train.PRESETS.chosen_by(argv), distill.PRESETS.chosen_by(argv):
+        return run_commands(PROGRAM, VERBS, argv=argv)

@@ -1,0 +1,229 @@
+"""Methods x seeds on one protocol: every student of a seed has the same split, teacher and first weights."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from lsp_distillation.distillation import Trained, distill, matched_layers, train_teacher
+from lsp_distillation.inference import run_network
+from lsp_distillation.methods import METHODS, terms_of
+from lsp_distillation.metrics import score_predictions
+from lsp_distillation.node_data import GraphTask
+from lsp_distillation.structure_fidelity import structure_fidelity
+from lsp_distillation.term_weights import STRUCTURE
+from lsp_distillation.timing import inference_seconds
+from lsp_distillation.training_config import DistillConfig, TrainConfig
+from tenfold_shared.errors import UserError
+from tenfold_shared.files import write_atomically
+
+CELLS = "cells.jsonl"
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """What is compared."""
+
+    teacher: TrainConfig = field(default_factory=TrainConfig)
+    """How the teacher of each seed is trained, unless one is given."""
+    student: DistillConfig = field(default_factory=DistillConfig)
+    """The student, and the settings of all terms."""
+    methods: tuple[str, ...] = METHODS
+    """Names joined by `+`; `labels` is what the others are compared with."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of split, teacher and first weights."""
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for method in self.methods:
+            terms_of(method, self.student.terms)
+        if "labels" not in self.methods:
+            raise ValueError("methods must hold labels, which the others are compared with")
+        for name, values in (("methods", self.methods), ("seeds", self.seeds)):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{name} must be distinct and at least one, got {values}")
+
+
+class Cell(NamedTuple):
+    """One network of one seed."""
+
+    method: str
+    """`teacher` too."""
+    seed: int
+    score: float
+    """The main score on test items; an error as it is, smaller is better."""
+    validation: float
+    epoch: int
+    """The one that was best on validation items."""
+    kl: float
+    """KL(teacher || student) of local structures by the fixed ruler; NaN where there is none."""
+    uniform_kl: float
+    correlation: float
+    weight: float
+    """Of the structure term."""
+    parameters: int
+    inference_seconds: float
+    cpu_seconds: float
+    """Of the training."""
+
+
+def compare(
+    config: CompareConfig,
+    folder: Path,
+    *,
+    task_of: Callable[[int], GraphTask],
+    teacher: nn.Module | None = None,
+    device: str = "auto",
+) -> list[Cell]:
+    """Train what is not yet trained, and return all cells; a kill loses one of them at most.
+
+    Args:
+        config: What is compared.
+        folder: Holds a line per finished network, and a run folder of each.
+        task_of: Returns the task of a seed: the same graph with a split of that seed, or always the same.
+        teacher: A trained one for all seeds; None: each seed's own is trained.
+        device: Where.
+
+    Raises:
+        UserError: The folder holds another comparison.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {(one.method, one.seed): one for one in read_cells(folder)}
+    _agree(folder, config)
+    for seed in config.seeds:
+        missing = [m for m in (TEACHER, *config.methods) if (m, seed) not in known]
+        if not missing:
+            continue
+        task = task_of(seed)
+        place = folder / f"seed-{seed}"
+        start = time.process_time()
+        guide = teacher
+        if guide is None:
+            trained = train_teacher(
+                config.teacher, place / TEACHER, task=task, seed=seed, device=device
+            )
+            guide = trained.student.network
+        seconds = time.process_time() - start
+        for method in missing:
+            if method == TEACHER:
+                cell = _measure(method, seed, task, guide, guide, None, config, seconds)
+            else:
+                start = time.process_time()
+                trained = _teach(config, method, place / method, task, guide, seed, device)
+                seconds = time.process_time() - start
+                network = trained.student.network
+                cell = _measure(method, seed, task, network, guide, trained, config, seconds)
+            known[method, seed] = cell
+            _append(folder, cell)
+    return [known[m, s] for m in (TEACHER, *config.methods) for s in config.seeds]
+
+
+def read_cells(folder: Path) -> list[Cell]:
+    """Return the finished cells of a comparison.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    path = folder / CELLS
+    if not path.exists():
+        return []
+    try:
+        return [Cell(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged; delete the folder and compare again.") from error
+
+
+def _agree(folder: Path, config: CompareConfig) -> None:
+    """Write the settings down, or refuse a folder of others; methods and seeds may grow."""
+    path = folder / "comparison.json"
+    settings = json.loads(json.dumps(asdict(replace(config, methods=("labels",), seeds=(0,)))))
+    if not path.exists():
+        write_atomically(path, json.dumps(settings, indent=1) + "\n")
+        return
+    try:
+        before = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged; delete the folder and compare again.") from error
+    if before != settings:
+        raise UserError(
+            f"{folder} holds a comparison with other settings; choose another --out, or delete it."
+        )
+
+
+def _append(folder: Path, cell: Cell) -> None:
+    """Write one more line."""
+    path = folder / CELLS
+    before = path.read_text("utf-8") if path.exists() else ""
+    write_atomically(path, before + json.dumps(cell._asdict()) + "\n")
+
+
+def _teach(
+    config: CompareConfig,
+    method: str,
+    folder: Path,
+    task: GraphTask,
+    teacher: nn.Module,
+    seed: int,
+    device: str,
+) -> Trained:
+    """Train a student by one method."""
+    settings = replace(config.student, terms=terms_of(method, config.student.terms))
+    return distill(settings, folder, task=task, teacher=teacher, seed=seed, device=device)
+
+
+def _measure(
+    method: str,
+    seed: int,
+    task: GraphTask,
+    network: nn.Module,
+    teacher: nn.Module,
+    trained: Trained | None,
+    config: CompareConfig,
+    seconds: float,
+) -> Cell:
+    """Score a network on test items and by the ruler of structure."""
+    here = task.to(next(network.parameters()).device)
+    training = (config.student if trained else config.teacher).training
+    test, validation = (_score(network, here, part, training.threshold) for part in ("test", "val"))
+    ruler = fidelity_of(network, teacher, here, config.student)
+    return Cell(
+        method=method,
+        seed=seed,
+        score=test,
+        validation=validation,
+        epoch=trained.learned.epoch if trained else 0,
+        kl=ruler[0],
+        uniform_kl=ruler[1],
+        correlation=ruler[2],
+        weight=trained.learned.weights[STRUCTURE] if trained else 0.0,
+        parameters=sum(p.numel() for p in network.parameters()),
+        inference_seconds=inference_seconds(network, here),
+        cpu_seconds=seconds,
+    )
+
+
+def fidelity_of(
+    network: nn.Module, teacher: nn.Module, task: GraphTask, config: DistillConfig
+) -> tuple[float, float, float]:
+    """Return KL, the uniform distribution's KL, and the correlation, of the first matched layers."""
+    if network is teacher or task.graph.with_self_loops("remove").edges == 0:
+        return (float("nan"),) * 3
+    pair = matched_layers(config.terms.structure, teacher, network)[0]
+    embeddings: list[Tensor] = [
+        run_network(one, task, layers=[name]).embeddings[name]
+        for one, name in zip((teacher, network), pair, strict=True)
+    ]
+    found = structure_fidelity(embeddings[1], embeddings[0], task.graph)
+    return found.kl, found.uniform_kl, found.correlation
+
+
+def _score(network: nn.Module, task: GraphTask, part: str, threshold: float) -> float:
+    """Return the main score of a part."""
+    mask = task.mask(part)
+    logits = run_network(network, task).logits[mask]
+    return score_predictions(task.task, logits, task.y[mask], threshold=threshold)[0].value

@@ -1,0 +1,135 @@
+"""Pictures of local structures, trainings and comparisons."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lsp_distillation.comparison import TEACHER, Cell
+from lsp_distillation.graph import Graph
+from lsp_distillation.kernel_config import KernelConfig
+from lsp_distillation.local_structure import local_log_probabilities
+from lsp_distillation.paired_statistics import paired_difference
+from lsp_distillation.structure_fidelity import RULER
+from tenfold_shared.metrics import read_metrics
+from tenfold_shared.plots import COLORS, new_figure
+
+_MOST_NEIGHBORS = 24
+
+
+def paired_differences(cells: Sequence[Cell]) -> Figure:
+    """Draw each method's difference to labels alone: a dot per seed, the mean and its 95 % interval.
+
+    Args:
+        cells: Of one comparison.
+    """
+    methods = [m for m in dict.fromkeys(c.method for c in cells) if m != "labels"]
+    labels = [100 * one.score for one in cells if one.method == "labels"]
+    figure, axes = new_figure(width=7, height=0.5 * len(methods) + 1.4)
+    plot = axes[0, 0]
+    for place, method in enumerate(methods):
+        scores = [100 * one.score for one in cells if one.method == method]
+        found = paired_difference(scores, labels)
+        color = "gray" if method == TEACHER else COLORS[0]
+        plot.plot(np.subtract(scores, labels), [place] * len(labels), ".", color=color, alpha=0.5)
+        if found.count > 1:
+            plot.plot([found.low, found.high], [place, place], color=color, linewidth=2)
+        plot.plot(found.mean, place, "D", color=color)
+    plot.axvline(0, color="black", linewidth=0.8)
+    plot.set_yticks(range(len(methods)), methods)
+    plot.invert_yaxis()
+    plot.set_xlabel(
+        "test score less that of labels alone, in points\n(dots: seeds; bar: 95 % interval)"
+    )
+    return figure
+
+
+def neighborhood_bars(
+    embeddings: Mapping[str, Float[Tensor, "nodes width"]], graph: Graph, nodes: Sequence[int]
+) -> Figure:
+    """Draw the local structure of some nodes: a bar per in-neighbor and network.
+
+    Args:
+        embeddings: By name of the network, each of its own width.
+        graph: Self-loops are left out.
+        nodes: Which ones; of each at most the first neighbors are drawn.
+    """
+    graph = graph.with_self_loops("remove")
+    structures = {
+        name: local_log_probabilities(z, graph, RULER).exp() for name, z in embeddings.items()
+    }
+    figure, axes = new_figure(rows=len(nodes), width=8, height=1.7 * len(nodes) + 0.6)
+    width = 0.8 / len(structures)
+    for plot, node in zip(axes[:, 0], nodes, strict=True):
+        first, last = graph.offsets[node : node + 2].tolist()
+        last = min(last, first + _MOST_NEIGHBORS)
+        places = np.arange(last - first)
+        for index, (name, values) in enumerate(structures.items()):
+            plot.bar(
+                places + index * width, values[first:last].numpy(), width, label=name,
+                color=COLORS[index % len(COLORS)],
+            )  # fmt: skip
+        if last > first:
+            plot.axhline(1 / float(graph.in_degrees[node]), color="black", linewidth=0.8)
+        plot.set_xticks(places + 0.4, graph.sources[first:last].tolist(), fontsize=7)
+        plot.set_ylabel(f"node {node}")
+    axes[0, 0].legend(fontsize=8, ncols=len(structures))
+    axes[-1, 0].set_xlabel("in-neighbors; the line is the uniform distribution")
+    return figure
+
+
+def training_curves(folder: Path) -> Figure:
+    """Draw the losses and the validation score of a run.
+
+    Args:
+        folder: Run folder.
+
+    Raises:
+        UserError: It holds no metrics.
+    """
+    rows = read_metrics(folder / "metrics.jsonl")
+    figure, axes = new_figure(columns=2, width=10, height=3.6)
+    names = {name for row in rows for name in row if name not in ("step", "split")}
+    for plot, split in zip(axes[0], ("train", "validation"), strict=True):
+        for index, name in enumerate(sorted(names)):
+            found = [(r["step"], r[name]) for r in rows if r.get("split") == split and name in r]
+            if found:
+                plot.plot(*zip(*found, strict=True), label=name, color=COLORS[index % len(COLORS)])
+        plot.set(xlabel="step", title=split)
+        if split == "train":
+            plot.set_yscale("log")
+        if plot.lines:
+            plot.legend(fontsize=8)
+    return figure
+
+
+def structure_entropies(
+    embedding: Float[Tensor, "nodes width"], graph: Graph, kernels: Mapping[str, KernelConfig]
+) -> Figure:
+    """Draw how far local structures are from uniform: a kernel whose line is at 0 is dead.
+
+    Args:
+        embedding: Of one network.
+        graph: Self-loops are left out.
+        kernels: By name in the legend.
+    """
+    graph = graph.with_self_loops("remove")
+    several = graph.in_degrees > 1
+    figure, axes = new_figure(width=6.4, height=3.8)
+    for index, (name, kernel) in enumerate(kernels.items()):
+        log_p = local_log_probabilities(embedding, graph, kernel)
+        entropy = torch.zeros(graph.nodes, dtype=log_p.dtype)
+        entropy.index_add_(0, graph.targets, -log_p.exp() * log_p)
+        lost = 1 - entropy[several] / graph.in_degrees[several].log()
+        values = lost.clamp(min=1e-9).sort().values.numpy()
+        axes[0, 0].plot(
+            values, np.linspace(0, 1, len(values)), label=name, color=COLORS[index % len(COLORS)]
+        )
+    axes[0, 0].set_xscale("log")
+    axes[0, 0].set(xlabel="1 - entropy / entropy of uniform", ylabel="share of nodes below")
+    axes[0, 0].legend(fontsize=8)
+    return figure

@@ -1,0 +1,135 @@
+"""What several verbs read: a graph, and a trained network."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from tenfold_shared.commands import Options
+from tenfold_shared.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lsp_distillation.model_files import Student
+    from lsp_distillation.node_data import GraphTask
+
+Kind = Literal["auto", "multiclass", "multilabel", "regression"]
+Choice = Literal["auto", "yes", "no"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphOptions(Options):
+    """Which graph, and how it is read."""
+
+    graph: Annotated[str, tyro.conf.Positional]
+    """A set by name (`data` lists them), or a file: .npz, .safetensors, or a saved PyG `Data` (.pt)."""
+
+    split: Literal["auto", "shipped", "per-class", "random"] = "auto"
+    """Where the parts come from; `auto`: what ships with the graph, else drawn."""
+
+    split_seed: int = 0
+    """Of drawn parts, or which of several shipped ones."""
+
+    task: Kind = "auto"
+    """What the targets are, where it cannot be told."""
+
+    symmetric: Choice = "auto"
+    """Add the reverse of every edge; `auto`: where the set is directed and raw."""
+
+    normalize_features: Choice = "auto"
+    """Divide each node's features by their sum; `auto`: bags of words of the citation graphs."""
+
+    data: Path | None = None
+    """Data folder of named sets, if not that of TENFOLD_DATA."""
+
+
+_CHOICES: dict[str, bool | None] = {"auto": None, "yes": True, "no": False}
+
+
+def open_graph(config: GraphOptions, *, split_seed: int | None = None) -> "GraphTask":
+    """Return the graph that a verb asks for, with a split of another seed if one is given."""
+    from lsp_distillation.named_sets import open_task
+
+    return open_task(
+        config.graph,
+        split=config.split,
+        split_seed=config.split_seed if split_seed is None else split_seed,
+        task=None if config.task == "auto" else config.task,
+        symmetric=_CHOICES[config.symmetric],
+        normalize_features=_CHOICES[config.normalize_features],
+        data=config.data,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherOptions(Options):
+    """Which trained network."""
+
+    teacher: str
+    """File or run folder of `train`, or `package.module:factory` of your own network."""
+
+    teacher_weights: Path | None = None
+    """State dictionary of your own network: .safetensors, or torch's file of tensors."""
+
+    teacher_arguments: str = "{}"
+    """JSON for the factory."""
+
+
+def open_teacher(config: TeacherOptions) -> "nn.Module":
+    """Return the network that a verb asks for.
+
+    Raises:
+        UserError: It cannot be found or read.
+    """
+    from lsp_distillation.foreign_networks import build_foreign
+    from lsp_distillation.model_files import Student
+
+    if ":" in config.teacher and not Path(config.teacher).exists():
+        arguments = parse_arguments(config.teacher_arguments)
+        return build_foreign(config.teacher, arguments, weights=config.teacher_weights)
+    if config.teacher_weights is not None:
+        raise UserError(
+            f"--teacher-weights is for package.module:factory; {config.teacher} has its own weights."
+        )
+    return Student.load(model_file(Path(config.teacher))).network
+
+
+def model_file(path: Path) -> Path:
+    """Return the finished network of a run folder, or the file itself.
+
+    Raises:
+        UserError: The folder holds none.
+    """
+    from lsp_distillation.model_files import MODEL_FILE
+
+    if not path.is_dir():
+        return path
+    if not (path / MODEL_FILE).exists():
+        raise UserError(f"{path} holds no {MODEL_FILE}; let its training end, or name a file.")
+    return path / MODEL_FILE
+
+
+def parse_arguments(text: str) -> dict[str, Any]:
+    """Return the JSON object in a flag.
+
+    Raises:
+        UserError: It is none.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"--teacher-arguments {text} is no JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise UserError(f"--teacher-arguments {text} must be an object such as '{{\"width\": 8}}'.")
+    return found
+
+
+def score_rows(student: "Student", task: "GraphTask") -> list[dict[str, Any]]:
+    """Return the scores of a network on validation items; test items are read by `evaluate`."""
+    return [
+        {"name": f"validation {one.name}", "value": one.value}
+        for one in student.evaluate(task, "val")
+    ]
