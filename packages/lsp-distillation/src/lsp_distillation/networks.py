@@ -103,7 +103,7 @@ class GraphNetwork(nn.Module):
             value = _dropped(value, self.config.dropout, training=self.training)
             value = layer(value, graph)
             if index < len(self.norms):
-                value = _ACTIVATIONS[self.config.activation](self.norms[index](value))
+                value = ACTIVATIONS[self.config.activation](self.norms[index](value))
         if self.readout is None:
             return value  # pyright: ignore[reportReturnType]
         return self.readout(pool_graphs(value, graph_of_node, graphs=graphs))  # pyright: ignore[reportArgumentType]
@@ -195,7 +195,8 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm1d,
     "layer": nn.LayerNorm,
 }
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
     "relu": torch.relu,
 }
+"""By their names in `NetworkConfig`."""

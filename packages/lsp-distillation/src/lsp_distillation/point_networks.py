@@ -3,6 +3,7 @@
 Wang et al., "Dynamic graph CNN for learning on point clouds", arXiv 1801.07829.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -52,9 +53,16 @@ class DynamicGraphNetwork(nn.Module):
         self.head.append(nn.Linear(width, outputs))
 
     def forward(
-        self, points: Float[Tensor, "clouds points features"]
+        self,
+        points: Float[Tensor, "clouds points features"],
+        *,
+        find_neighbors: Callable[[Tensor, int], Tensor] = nearest_neighbors,
     ) -> Float[Tensor, "clouds outputs"]:
         """Return (clouds, outputs) of (clouds, points, features).
+
+        Args:
+            points: Coordinates.
+            find_neighbors: Returns the in-neighbors (clouds, points, k) of given points and k.
 
         Raises:
             ValueError: The points do not fit, or a cloud has no more of them than neighbors.
@@ -70,7 +78,7 @@ class DynamicGraphNetwork(nn.Module):
             )
         value, outputs = points, []
         for layer in self.layers:
-            neighbors = nearest_neighbors(value.detach(), self.config.neighbors)
+            neighbors = find_neighbors(value.detach(), self.config.neighbors)
             value = layer(value, neighbors)
             outputs.append(value)
         clouds, count = points.shape[:2]
