@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from lsp_distillation.edge_measures import Measure, measure_gradient, measure_pairs
 from lsp_distillation.kernel_config import UNBOUNDED, WITH_BANDWIDTH, KernelConfig, KernelName
+from lsp_distillation.node_pairs import NodePairs
 
 _MEASURES: dict[KernelName, Measure] = {
     "euclidean": "squared",
@@ -37,7 +38,7 @@ class Similarities(NamedTuple):
 
 def similarities(
     embedding: Float[Tensor, "nodes width"],
-    pairs: Int[Tensor, "2 pairs"],
+    pairs: NodePairs,
     kernel: KernelConfig,
     *,
     counts: Float64[Tensor, " pairs"] | None = None,
@@ -55,7 +56,7 @@ def similarities(
         reduce: Adds the sums behind an automatic bandwidth over processes.
     """
     if kernel.name == "cosine":
-        embedding = _unit_rows(embedding)
+        embedding, _ = _unit_rows(embedding)
     measured = measure_pairs(embedding, pairs, _MEASURES[kernel.name])
     raw, slopes = _before_scaling(measured, kernel)
     if bandwidth is None:
@@ -72,7 +73,7 @@ def similarities(
 
 def similarity_gradient(
     embedding: Float[Tensor, "nodes width"],
-    pairs: Int[Tensor, "2 pairs"],
+    pairs: NodePairs,
     kernel: KernelConfig,
     weights: Float64[Tensor, " pairs"],
 ) -> Float[Tensor, "nodes width"]:
@@ -87,11 +88,10 @@ def similarity_gradient(
     measure = _MEASURES[kernel.name]
     if kernel.name != "cosine":
         return measure_gradient(embedding, pairs, measure, weights).to(embedding.dtype)
-    units = _unit_rows(embedding)
+    units, norms = _unit_rows(embedding)
     gradient = measure_gradient(units, pairs, measure, weights)
     # Jacobian of u = z / |z|: (I - u u^T) / |z|, and 0 for a zero row
     gradient -= (gradient * units).sum(1, keepdim=True) * units
-    norms = torch.linalg.vector_norm(embedding, dim=1, keepdim=True, dtype=torch.float64)
     return torch.where(norms > 0, gradient / norms, 0.0).to(embedding.dtype)
 
 
@@ -124,8 +124,8 @@ def _bandwidth(
     return (mean / 2).sqrt() if kernel.name in ("rbf", "gaussian") else mean
 
 
-def _unit_rows(embedding: Tensor) -> Tensor:
-    """Return rows of length 1 in float64; zero rows stay zero."""
-    wide = embedding.double()
-    norms = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
-    return torch.where(norms > 0, wide / norms, 0.0)
+def _unit_rows(embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows of length 1, in single precision at least, and their lengths before; zero rows stay zero."""
+    rows = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return torch.where(norms > 0, rows / norms, 0.0), norms

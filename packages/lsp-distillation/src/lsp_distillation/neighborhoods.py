@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
 from lsp_distillation.graph import Graph
+from lsp_distillation.node_pairs import NodePairs
 
 ABSENT = -1e300
 """Log-probability of a table's entry that is no neighbor: finite, so that 0 times a difference of two is 0."""
@@ -16,7 +17,7 @@ ABSENT = -1e300
 class Neighborhoods(Protocol):
     """In-edges grouped by target, and the distinct pairs of nodes that they join."""
 
-    pairs: Int[Tensor, "2 pairs"]
+    pairs: NodePairs
     counts: Float64[Tensor, " pairs"]  # edges of each; 0 where a table has no neighbor
     degrees: Int[Tensor, " nodes"]
 
@@ -54,7 +55,8 @@ class GraphNeighborhoods:
         low = torch.minimum(graph.sources, graph.targets)
         high = torch.maximum(graph.sources, graph.targets)
         keys, self.pair_of_edge = (high * graph.nodes + low).unique(return_inverse=True)
-        self.pairs = torch.stack([keys % max(graph.nodes, 1), keys // max(graph.nodes, 1)])
+        ends = torch.stack([keys % max(graph.nodes, 1), keys // max(graph.nodes, 1)])
+        self.pairs = NodePairs(ends, nodes=graph.nodes, kept=True)
         self.counts = torch.bincount(self.pair_of_edge, minlength=len(keys)).double()
 
     def to_edges(self, values: Float64[Tensor, " pairs"]) -> Float64[Tensor, " edges"]:
@@ -63,7 +65,7 @@ class GraphNeighborhoods:
 
     def to_pairs(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " pairs"]:
         """Add the values of the edges of each pair."""
-        return values.new_zeros(self.pairs.shape[1]).index_add_(0, self.pair_of_edge, values)
+        return values.new_zeros(len(self.pairs)).index_add_(0, self.pair_of_edge, values)
 
     def log_softmax(self, values: Float64[Tensor, " edges"]) -> Float64[Tensor, " edges"]:
         """Return log-probabilities over the in-edges of each node."""
@@ -97,7 +99,8 @@ class TableNeighborhoods:
         rows, columns = neighbors.shape
         nodes = torch.arange(rows, device=neighbors.device)
         targets = nodes[:, None].expand(rows, columns).reshape(-1)
-        self.pairs = torch.stack([neighbors.reshape(-1), targets])
+        ends = torch.stack([neighbors.reshape(-1), targets])
+        self.pairs = NodePairs(ends, nodes=rows, kept=False)
         self.absent, self.counts = ~present, present.reshape(-1).double()
         self.degrees = present.sum(1)
 
