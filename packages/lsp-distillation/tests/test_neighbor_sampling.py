@@ -62,12 +62,12 @@ def test_isolated_seeds_have_no_neighborhood():
 def test_neighbors_are_drawn_evenly():
     star = Graph.from_edges(torch.stack([torch.arange(1, 9), torch.zeros(8).long()]), nodes=9)
     counts = np.zeros(9)
-    for seed in range(800):
+    for seed in range(400):
         drawn = sample((2,), graph=star, seeds=torch.tensor([0]), seed=seed).nodes[1:]
         assert len(drawn.unique()) == 2
         counts[drawn.numpy()] += 1
-    assert counts[1:].min() > 150  # 200 expected, 12 the standard deviation
-    assert counts[1:].max() < 250
+    assert counts[1:].min() > 65  # 100 expected, 9 the standard deviation
+    assert counts[1:].max() < 135
 
 
 def test_epochs_hold_every_item_once_and_depend_on_seed_and_epoch_alone():

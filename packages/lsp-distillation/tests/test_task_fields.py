@@ -109,7 +109,7 @@ def test_one_of_several_splits():
         ({"edge_index": torch.tensor([[0.0], [1.0]])}, "must hold integers"),
         ({"edge_index": torch.tensor([[0, 1, 2]] * 3)}, r"must be \(2, edges\)"),
         ({"edge_index": torch.zeros(2, 0).long()}, "no edges"),
-        ({"edge_weight": torch.ones(4)}, "one number per edge"),
+        ({"edge_weight": torch.ones(4)}, "one real number per edge"),
         ({"edge_weight": torch.full((5,), torch.nan)}, "must be finite"),
         ({"y": torch.rand(6)}, "neither classes .* state the task"),
         ({"y": torch.tensor([0.0, 1, 0, 1, 0, 1]), "task": "multiclass"}, "integers, got"),

@@ -1,6 +1,5 @@
 """Tasks that need no files: the digits of scikit-learn as a neighbor graph, and generated blocks."""
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from lsp_distillation.graph import Graph
 from lsp_distillation.node_data import GraphTask
+from lsp_distillation.splits import Split
 from tenfold_shared.seeds import numpy_stream
 
 
@@ -79,12 +79,7 @@ def block_task(
         edges.append(np.stack(np.nonzero(np.triu(joined, 1))) + number * size)
     y = np.tile(labels, graphs)
     x = centers[y] + noise * random.standard_normal((len(y), features))
-    numbers = torch.arange(graphs).repeat_interleave(size)
-    held_out = max(graphs // 4, 1)
-    borders = [0, graphs - 2 * held_out, graphs - held_out, graphs]
-    parts = [(numbers >= a) & (numbers < b) for a, b in pairwise(borders)]
-    split = graphs > 1
-    return GraphTask(
+    task = GraphTask(
         name="blocks",
         x=torch.from_numpy(x.astype(np.float32)),
         graph=Graph.from_edges(
@@ -93,11 +88,19 @@ def block_task(
         y=torch.from_numpy(y),
         task="multiclass",
         classes=classes,
-        graph_of_node=numbers if split else None,
-        train_mask=parts[0] if split else None,
-        val_mask=parts[1] if split else None,
-        test_mask=parts[2] if split else None,
+        graph_of_node=torch.arange(graphs).repeat_interleave(size) if graphs > 1 else None,
     )
+    if task.graph_of_node is None:
+        return task
+    return task.with_split(_last_quarters(task.graph_of_node, graphs))
+
+
+def _last_quarters(graph_of_node: Tensor, graphs: int) -> Split:
+    """Return the last quarter of the graphs to test, the one before it to validate, the rest to train."""
+    held_out = max(graphs // 4, 1)
+    test = graph_of_node >= graphs - held_out
+    train = graph_of_node < graphs - 2 * held_out
+    return Split(train, ~train & ~test, test)
 
 
 def _nearest(points: Tensor, neighbors: int) -> Tensor:

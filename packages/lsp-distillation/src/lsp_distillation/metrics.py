@@ -89,6 +89,7 @@ def score_predictions(
     Raises:
         ValueError: There are no items, or the two do not belong together.
     """
+    _check_rows(predictions, targets)
     if task == "multiclass":
         return (
             Score("accuracy", accuracy(predictions, targets)),

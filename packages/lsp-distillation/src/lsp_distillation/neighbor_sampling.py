@@ -34,7 +34,7 @@ class NeighborSampler:
 
     Args:
         graph: The full graph, on the CPU.
-        items: Nodes that become seeds, each once per epoch; e.g. those to train on.
+        items: (items,) int64 nodes that become seeds, each once per epoch; e.g. those to train on.
         fanouts: At most so many in-edges of each node, one number per layer of the network from the seeds outward;
             -1 takes all.
         batch_size: Seeds of a batch.
@@ -47,7 +47,7 @@ class NeighborSampler:
     def __init__(
         self,
         graph: Graph,
-        items: Int[Tensor, " items"],
+        items: Tensor,
         *,
         fanouts: Sequence[int],
         batch_size: int,
@@ -83,7 +83,7 @@ class NeighborSampler:
 
 def sample_neighborhood(
     graph: Graph,
-    seeds: Int[Tensor, " batch"],
+    seeds: Tensor,
     *,
     fanouts: Sequence[int],
     random: np.random.Generator,
@@ -94,7 +94,7 @@ def sample_neighborhood(
 
     Args:
         graph: The full graph, on the CPU.
-        seeds: Distinct nodes.
+        seeds: (batch,) int64, distinct nodes.
         fanouts: At most so many in-edges of each node in each round; -1 takes all.
         random: Where the draws come from.
 

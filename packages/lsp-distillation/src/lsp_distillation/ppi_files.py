@@ -29,38 +29,36 @@ def read_ppi(raw: Path, *, name: str) -> GraphTask:
         UserError: A file is missing or damaged, or they do not belong together.
     """
     try:
-        parts = [_read_part(raw, part) for part in _PARTS]
-        xs, ys, numbers, edges = zip(*parts, strict=True)
-        sizes = [len(x) for x in xs]
-        starts = np.cumsum([0, *sizes])
-        graphs = np.cumsum([0, *(int(n.max()) + 1 for n in numbers)])
-        part = torch.arange(len(_PARTS)).repeat_interleave(torch.tensor(sizes))
-        joined = np.concatenate([e + start for e, start in zip(edges, starts, strict=False)], 1)
-        return GraphTask(
-            name=name,
-            x=torch.from_numpy(np.concatenate(xs)).float(),
-            graph=Graph.from_edges(torch.from_numpy(joined), nodes=sum(sizes), self_loops="remove"),
-            y=torch.from_numpy(np.concatenate(ys)).float(),
-            task="multilabel",
-            classes=ys[0].shape[1],
-            graph_of_node=torch.from_numpy(
-                np.concatenate([n + g for n, g in zip(numbers, graphs, strict=False)])
-            ),
-            train_mask=part == 0,
-            val_mask=part == 1,
-            test_mask=part == 2,
-        )
+        return _join([_read_part(raw, part) for part in _PARTS], name)
     except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        KeyError,
-        IndexError,
-        RecursionError,
-        OverflowError,
-    ) as error:
+        ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, OverflowError,
+    ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{raw} is damaged ({reason}); fetch it again.") from error
+
+
+def _join(parts: list[tuple[Any, Any, Any, Any]], name: str) -> GraphTask:
+    """Return what `_read_part` read of all parts as one task."""
+    xs, ys, numbers, edges = zip(*parts, strict=True)
+    sizes = [len(x) for x in xs]
+    starts = np.cumsum([0, *sizes])
+    graphs = np.cumsum([0, *(int(of_node.max()) + 1 for of_node in numbers)])
+    part = torch.arange(len(parts)).repeat_interleave(torch.tensor(sizes))
+    joined = np.concatenate([e + start for e, start in zip(edges, starts, strict=False)], 1)
+    return GraphTask(
+        name=name,
+        x=torch.from_numpy(np.concatenate(xs)).float(),
+        graph=Graph.from_edges(torch.from_numpy(joined), nodes=sum(sizes), self_loops="remove"),
+        y=torch.from_numpy(np.concatenate(ys)).float(),
+        task="multilabel",
+        classes=ys[0].shape[1],
+        graph_of_node=torch.from_numpy(
+            np.concatenate([n + first for n, first in zip(numbers, graphs, strict=False)])
+        ),
+        train_mask=part == 0,
+        val_mask=part == 1,
+        test_mask=part == 2,
+    )
 
 
 def _read_part(raw: Path, part: str) -> tuple[Any, Any, Any, Any]:

@@ -79,20 +79,7 @@ def join_fields(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """
     if not parts:
         raise ValueError("the list of graphs is empty; give at least one")
-    for number, fields in enumerate(parts):
-        for needed in ("x", "edge_index", "y"):
-            if not isinstance(fields.get(needed), Tensor):
-                raise ValueError(
-                    f"graph {number} has no {needed}; every graph needs x, edge_index, y"
-                )
-        if fields["x"].ndim != 2 or fields["edge_index"].ndim != 2:
-            raise ValueError(f"graph {number}: x and edge_index must have two axes each")
-        edges, nodes = fields["edge_index"], len(fields["x"])
-        if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < nodes:
-            raise ValueError(
-                f"graph {number}: edge_index must lie within 0 and {nodes - 1}, the {nodes} nodes; "
-                f"got {int(edges.min())} to {int(edges.max())}"
-            )
+    _check_parts(parts)
     sizes = torch.tensor([len(fields["x"]) for fields in parts])
     starts = sizes.cumsum(0) - sizes
     of_graphs = all(len(_rows(fields["y"])) == 1 for fields in parts) and int(sizes.max()) > 1
@@ -112,6 +99,24 @@ def join_fields(parts: list[dict[str, Any]]) -> dict[str, Any]:
         if any(value is not None for value in values):
             joined[field] = _concatenate(field, values)
     return joined
+
+
+def _check_parts(parts: list[dict[str, Any]]) -> None:
+    """Refuse a list of graphs of which one lacks a field or has edges that lead outside."""
+    for number, fields in enumerate(parts):
+        for needed in ("x", "edge_index", "y"):
+            if not isinstance(fields.get(needed), Tensor):
+                raise ValueError(
+                    f"graph {number} has no {needed}; every graph needs x, edge_index, y"
+                )
+        if fields["x"].ndim != 2 or fields["edge_index"].ndim != 2:
+            raise ValueError(f"graph {number}: x and edge_index must have two axes each")
+        edges, nodes = fields["edge_index"], len(fields["x"])
+        if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < nodes:
+            raise ValueError(
+                f"graph {number}: edge_index must lie within 0 and {nodes - 1}, the {nodes} nodes; "
+                f"got {int(edges.min())} to {int(edges.max())}"
+            )
 
 
 def _fields(data: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from torch import Tensor
 
 from tenfold_shared.seeds import numpy_stream
@@ -21,15 +21,13 @@ class Split(NamedTuple):
     test: Bool[Tensor, " items"]
 
 
-def per_class_split(
-    labels: Int[Tensor, " items"], *, seed: int, train: int = 20, val: int = 30
-) -> Split:
+def per_class_split(labels: Tensor, *, seed: int, train: int = 20, val: int = 30) -> Split:
     """Take so many items of each class at random to train and to validate, the rest to test.
 
     20 and 30 are what Shchur et al. (2018, arXiv:1811.05868) use for graphs that come without a split.
 
     Args:
-        labels: Class of each item; items below 0 belong to no part.
+        labels: (items,) integers, the class of each; items below 0 belong to no part.
         seed: Chooses the items.
         train: Items of each class.
         val: Items of each class.

@@ -96,14 +96,21 @@ def _edges(fields: Mapping[str, Any], nodes: int) -> tuple[Tensor, Tensor | None
     if fields.get("edge_index") is None and fields.get("adj_t") is not None:
         edges, weights = _matrix_edges(fields["adj_t"], nodes, weighted=True)
         return edges.flip(0), weights  # row i of adj_t holds the edges into i
-    edge_index = _tensor(fields, "edge_index", "adj_t")
+    edge_index = _integers(_tensor(fields, "edge_index", "adj_t"), "edge_index")
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2 or edge_index.layout != torch.strided:
+        raise ValueError(
+            f"edge_index must be (2, edges), sources above targets; got {tuple(edge_index.shape)}"
+        )
     weights = _optional(fields, "edge_weight")
-    if weights is not None:
-        weights = weights.squeeze(-1) if weights.ndim == 2 else weights
-        if weights.is_complex():
-            raise ValueError(f"edge_weight must hold real numbers, got {weights.dtype}")
-        weights = weights.float()
-    return edge_index, weights
+    if weights is None:
+        return edge_index, None
+    weights = weights.squeeze(-1) if weights.ndim == 2 else weights
+    if weights.is_complex() or weights.shape != edge_index.shape[1:]:
+        raise ValueError(
+            f"edge_weight must be one real number per edge, ({edge_index.shape[1]},); got "
+            f"{tuple(weights.shape)} of {weights.dtype}"
+        )
+    return edge_index, weights.float()
 
 
 def _matrix_edges(matrix: Any, nodes: int, *, weighted: bool) -> tuple[Tensor, Tensor | None]:
