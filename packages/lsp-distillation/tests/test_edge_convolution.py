@@ -36,3 +36,24 @@ def test_equals_the_direct_form_with_its_gradients(training):
     for own, others in zip(layer.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(own.grad, others.grad, rtol=0, atol=1e-10)
     torch.testing.assert_close(layer.norm.running_var, other.norm.running_var)
+
+
+def test_any_other_normalization_gets_all_edges():
+    layer = EdgeConvolution(3, 6).double()
+    torch.nn.init.normal_(layer.norm.weight)
+    other = copy.deepcopy(layer)
+    other.norm = Wrapped(other.norm)
+    points, neighbors = torch.randn(2, 9, 3).double(), torch.randint(0, 9, (2, 9, 4))
+    torch.testing.assert_close(layer(points, neighbors), other(points, neighbors))
+    torch.testing.assert_close(layer.norm.running_mean, other.norm.inner.running_mean)
+    torch.testing.assert_close(layer.norm.running_var, other.norm.inner.running_var)
+
+
+class Wrapped(torch.nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, edges):
+        assert edges.shape == (2 * 9 * 4, 6)
+        return self.inner(edges)
