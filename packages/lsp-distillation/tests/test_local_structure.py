@@ -203,6 +203,8 @@ def test_seeds_only_and_sampled_neighbors() -> None:
     for nodes in (chosen, weights.bool()):
         found = LocalStructureLoss(kernel)(student, teacher, graph, nodes=nodes)
         assert math.isclose(found.item(), expected, rel_tol=1e-9)
+    nobody = LocalStructureLoss(kernel)(student, teacher, graph, nodes=torch.zeros(NODES) > 0)
+    assert nobody == 0
     halves = [
         LocalStructureLoss(kernel)(student, teacher, graph, nodes=part, count=3)
         for part in (chosen[:1], chosen[1:])

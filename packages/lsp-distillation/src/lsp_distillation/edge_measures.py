@@ -72,7 +72,7 @@ def _absolute_gradient(embedding: Tensor, pairs: NodePairs, weights: Tensor) -> 
     for chunk, a, b in _chunks(embedding, pairs):
         signs, values = a.sub_(b).sign_(), weights[chunk]
         ends, size = pairs.ends[:, chunk], (len(embedding), len(signs))
-        if embedding.is_cuda:
+        if embedding.device.type != "cpu":
             signs.mul_(values[:, None])
             gradient.index_add_(0, ends[0], signs).index_add_(0, ends[1], signs, alpha=-1)
             continue

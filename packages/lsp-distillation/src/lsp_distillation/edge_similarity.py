@@ -61,8 +61,8 @@ def similarities(
     raw, slopes = _before_scaling(measured, kernel)
     if bandwidth is None:
         bandwidth = _bandwidth(raw, kernel, counts, reduce)
-    elif not isinstance(bandwidth, Tensor):
-        bandwidth = raw.new_tensor(bandwidth)
+    else:
+        bandwidth = torch.as_tensor(bandwidth, dtype=raw.dtype, device=raw.device)
     scale = 2 * bandwidth.square() if kernel.name in ("rbf", "gaussian") else bandwidth
     inverse = torch.where(scale == 0, torch.zeros_like(scale), 1 / scale)
     if kernel.name in ("rbf", "laplacian"):

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 import torch
@@ -196,27 +196,27 @@ class LocalStructureLoss(nn.Module):
         pairs = _layer_pairs(student, teacher)
         graph = self.structure_graph(graph)
         weights = None if nodes is None else _weights(nodes, graph)
-        losses = []
-        for one, other in pairs:
-            check_embedding(one, graph)
-            if other.ndim == 2:
-                other = local_log_probabilities(other.detach(), graph, self.kernel)
-            found = _divergence(
-                one,
-                other,
-                graph,
-                kernel=self.kernel,
-                direction=self.direction,
-                node_weights=weights,
-                count=count,
-                reduce=reduce,
-            )
-            if self._calls % self.check_every == 0:
-                warn_if_inactive(found, self.kernel)
-            losses.append(found.loss)
+        losses = [
+            self._of_pair(one, other, graph, node_weights=weights, count=count, reduce=reduce)
+            for one, other in pairs
+        ]
         self._calls += 1
         total = torch.stack(losses)
         return total.sum() if self.reduction == "sum" else total.mean()
+
+    def _of_pair(
+        self, student: Tensor, teacher: Tensor, graph: Graph, **more: Any
+    ) -> Float64[Tensor, ""]:
+        """Return the loss of one layer pair on a graph under the policy."""
+        check_embedding(student, graph)
+        if teacher.ndim == 2:
+            teacher = local_log_probabilities(teacher.detach(), graph, self.kernel)
+        found = _divergence(
+            student, teacher, graph, kernel=self.kernel, direction=self.direction, **more
+        )
+        if self._calls % self.check_every == 0:
+            warn_if_inactive(found, self.kernel)
+        return found.loss
 
     def extra_repr(self) -> str:
         """Return the options, for printing."""
@@ -268,7 +268,7 @@ def warn_if_inactive(found: Divergence, kernel: KernelConfig) -> None:
 
 
 def _divergence(
-    student: Tensor, teacher_log_p: Tensor, graph: Graph, *, kernel: KernelConfig, **more: object
+    student: Tensor, teacher_log_p: Tensor, graph: Graph, *, kernel: KernelConfig, **more: Any
 ) -> Divergence:
     """Return the divergence on a graph after checking that the teacher's side fits."""
     if teacher_log_p.shape != (graph.edges,):
@@ -277,7 +277,7 @@ def _divergence(
             f"self-loops; got {tuple(teacher_log_p.shape)}: they belong to another graph or policy"
         )
     around = neighborhoods_of(graph)
-    return structure_divergence(student, teacher_log_p, around, kernel, **more)  # type: ignore[arg-type]
+    return structure_divergence(student, teacher_log_p, around, kernel, **more)
 
 
 def _layer_pairs(

@@ -59,7 +59,7 @@ class NodePairs:
         else:
             found = torch.sparse.mm(self._matrix(self.ends.flip(0), weights), z)
         transposed = self._matrix(self.ends, weights.to(z.dtype))
-        return torch.addmm(found, transposed, z, out=found)
+        return found.add_(torch.sparse.mm(transposed, z))
 
     def _matrix(self, places: Tensor, values: Tensor) -> Tensor:
         """Return one half of W."""

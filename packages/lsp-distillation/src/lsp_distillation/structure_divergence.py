@@ -55,7 +55,8 @@ def structure_divergence(
         raise ValueError(f"direction must be one of {get_args(Direction)}, got {direction!r}")
     nodes = len(neighborhoods.degrees)
     if count is None:
-        count = nodes if node_weights is None else node_weights.double().sum()
+        # a batch without a node that counts has loss 0
+        count = nodes if node_weights is None else node_weights.double().sum().clamp(min=1e-300)
     weights = torch.ones(nodes, dtype=torch.float64, device=student.device)
     weights = (weights if node_weights is None else node_weights.double()) / count
     return Divergence(
@@ -99,23 +100,16 @@ class _StructureDivergence(torch.autograd.Function):
             )
             log_s = around.log_softmax(around.to_edges(found.values))
             p_s, p_t = log_s.exp(), log_t.exp()
-            # over all edges at once: with dKL_ij/dq_ij = (p_s - p_t), or p_s (log p_s - log p_t - KL_i)
-            if by_teacher:
-                terms, slopes = p_t * (log_t - log_s), p_s - p_t
-            else:
-                terms = p_s * (log_s - log_t)
-                slopes = terms - p_s * around.spread(around.sums(terms))
+            terms, slopes = _terms(log_s, log_t, p_s, p_t, around, by_teacher=by_teacher)
             edge_weights = around.spread(weights)
-            ctx.around, ctx.kernel = around, kernel
-            ctx.save_for_backward(
-                student, around.to_pairs(slopes.mul_(edge_weights)).mul_(found.slopes)
-            )
             loss = terms @ edge_weights
-            uniform = [
-                _from_uniform(p @ log_p, around) for p, log_p in ((p_s, log_s), (p_t, log_t))
-            ]
-        ctx.mark_non_differentiable(*uniform, found.bandwidth)
-        return loss, *uniform, found.bandwidth
+            pair_slopes = around.to_pairs(slopes.mul_(edge_weights)).mul_(found.slopes)
+            uniform = [_from_uniform(p @ q, around) for p, q in ((p_s, log_s), (p_t, log_t))]
+        ctx.around, ctx.kernel = around, kernel
+        ctx.save_for_backward(student, pair_slopes)
+        bandwidth = found.bandwidth.clone()
+        ctx.mark_non_differentiable(*uniform, bandwidth)
+        return loss, *uniform, bandwidth
 
     @staticmethod
     @once_differentiable
@@ -129,6 +123,25 @@ class _StructureDivergence(torch.autograd.Function):
                 student, ctx.around.pairs, ctx.kernel, weights * gradients[0]
             )
         return gradient, *[None] * 7
+
+
+def _terms(
+    log_s: Tensor,
+    log_t: Tensor,
+    p_s: Tensor,
+    p_t: Tensor,
+    around: Neighborhoods,
+    *,
+    by_teacher: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return what KL adds up over edges, and its derivative with respect to the student's similarities (section 1.3).
+
+    dKL_i/dq_ij = p_s - p_t for KL(teacher || student), p_s (log p_s - log p_t - KL_i) for KL(student || teacher).
+    """
+    if by_teacher:
+        return p_t * (log_t - log_s), p_s - p_t
+    terms = p_s * (log_s - log_t)
+    return terms, terms - p_s * around.spread(around.sums(terms))
 
 
 def uniform_divergence(log_p: Tensor, around: Neighborhoods) -> Float64[Tensor, ""]:
