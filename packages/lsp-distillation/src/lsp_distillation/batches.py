@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from lsp_distillation.feature_rows import take_rows
 from lsp_distillation.graph import Graph
+from lsp_distillation.neighbor_sampling import NeighborSampler
 from lsp_distillation.node_data import GraphTask
 from lsp_distillation.terms_config import SelfLoops
 from lsp_distillation.training_config import TrainingConfig
@@ -36,6 +38,10 @@ class Batch(NamedTuple):
     graph_of_node: Int[Tensor, " nodes"] | None
     """Where outputs are per graph."""
     graphs: int
+
+    def counted(self, rows: Tensor) -> Tensor:
+        """Return the rows, one for each node of the batch, of those that count."""
+        return rows if self.seeds is None else rows[self.seeds]
 
     def of_nodes(self, values: Tensor) -> Tensor:
         """Return the rows of a tensor with one for each node of the whole task."""
@@ -135,14 +141,72 @@ class SeveralGraphs:
         )
 
 
+class SampledNodes:
+    """Labeled nodes with sampled in-neighbors; only they count, since only their neighborhood is there.
+
+    The teacher's structure over the sampled in-edges is renormalized, which is exact; its bandwidth stays that of the
+    whole graph.
+    """
+
+    def __init__(
+        self, task: GraphTask, self_loops: SelfLoops, config: TrainingConfig, *, seed: int
+    ) -> None:
+        if task.level != "node":
+            raise ValueError("fanouts sample nodes, and this task has targets of graphs")
+        if current_world().size > 1:
+            raise ValueError("torchrun divides graphs; with fanouts use a single process")
+        self.task = task
+        self.self_loops: SelfLoops = self_loops
+        self.sampler = NeighborSampler(
+            task.graph.to("cpu"),
+            task.mask("train").cpu().nonzero().flatten(),
+            fanouts=config.fanouts,
+            batch_size=config.batch_nodes,
+            seed=seed,
+        )
+        structure = task.graph.with_self_loops(self_loops)
+        self.keys = structure.targets * task.nodes + structure.sources
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps; the last may have fewer nodes."""
+        return len(self.sampler)
+
+    def at(self, step: int) -> Batch:
+        """Return the batch of a step, counted from 1: a pure function."""
+        epoch, index = divmod(step - 1, self.steps_per_epoch)
+        seeds = self.sampler.seeds_of(epoch)[index]
+        found = self.sampler.sample(seeds, epoch=epoch, batch=index)
+        device = self.task.graph.device
+        nodes, graph = found.nodes.to(device), found.graph.to(device)
+        structure = graph.with_self_loops(self.self_loops)
+        keys = nodes[structure.targets] * self.task.nodes + nodes[structure.sources]
+        counted = torch.arange(len(nodes), device=device) < found.seeds
+        return Batch(
+            x=take_rows(self.task.x, nodes),
+            graph=graph,
+            structure=structure,
+            edges=torch.searchsorted(self.keys, keys),
+            nodes=nodes,
+            items=nodes,
+            y=self.task.y[nodes],
+            labeled=counted,
+            seeds=counted,
+            graph_of_node=None,
+            graphs=1,
+        )
+
+
 def batches_of(
     task: GraphTask, config: TrainingConfig, self_loops: SelfLoops, *, seed: int
-) -> WholeTask | SeveralGraphs:
+) -> WholeTask | SeveralGraphs | SampledNodes:
     """Return the steps that the settings ask for.
 
     Raises:
         ValueError: The task cannot be divided so.
     """
+    if config.fanouts:
+        return SampledNodes(task, self_loops, config, seed=seed)
     trained = len(task.graphs_of("train")) if task.graph_of_node is not None else 1
     if config.batch_graphs or trained < task.graphs or current_world().size > 1:
         return SeveralGraphs(task, self_loops, count=config.batch_graphs, seed=seed)

@@ -15,6 +15,7 @@ from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities
 from lsp_distillation.paired_statistics import paired_difference
 from lsp_distillation.structure_fidelity import RULER
+from tenfold_shared.errors import UserError
 from tenfold_shared.metrics import read_metrics
 from tenfold_shared.plots import COLORS, new_figure
 
@@ -92,18 +93,17 @@ def training_curves(folder: Path) -> Figure:
         UserError: It holds no metrics.
     """
     rows = read_metrics(folder / "metrics.jsonl")
+    if not rows:
+        raise UserError(f"{folder} holds no metrics.jsonl; name the folder of a run.")
     figure, axes = new_figure(columns=2, width=10, height=3.6)
-    names = {name for row in rows for name in row if name not in ("step", "split")}
     for plot, split in zip(axes[0], ("train", "validation"), strict=True):
-        for index, name in enumerate(sorted(names)):
-            found = [(r["step"], r[name]) for r in rows if r.get("split") == split and name in r]
-            if found:
-                plot.plot(*zip(*found, strict=True), label=name, color=COLORS[index % len(COLORS)])
+        names = dict.fromkeys(row.name for row in rows if row.split == split)
+        for index, name in enumerate(names):
+            found = [(r.step, r.value) for r in rows if (r.split, r.name) == (split, name)]
+            plot.plot(*zip(*found, strict=True), label=name, color=COLORS[index % len(COLORS)])
         plot.set(xlabel="step", title=split)
-        if split == "train":
-            plot.set_yscale("log")
-        if plot.lines:
-            plot.legend(fontsize=8)
+        plot.legend(fontsize=8)
+    axes[0, 0].set_yscale("log")
     return figure
 
 

@@ -7,7 +7,12 @@ from torch import Tensor, nn
 from lsp_distillation.batches import Batch, batches_of
 from lsp_distillation.feature_distillation import Hints, attention_loss
 from lsp_distillation.inference import run_network
-from lsp_distillation.label_losses import label_losses, positive_weights, soft_label_losses
+from lsp_distillation.label_losses import (
+    constant_loss,
+    label_losses,
+    positive_weights,
+    soft_label_losses,
+)
 from lsp_distillation.learning import LABELS, Losses, share_of_processes
 from lsp_distillation.local_structure import LocalStructureLoss, renormalized
 from lsp_distillation.metrics import score_predictions
@@ -82,6 +87,12 @@ class GraphProblem:
         if task.task == "multilabel" and config.balance:
             labels = task.y[task.mask("train")]
             self.positive = positive_weights(labels, power=config.balance)
+        self.constant_loss = constant_loss(
+            task.y[task.mask("train")],
+            task=task.task,
+            outputs=task.outputs,
+            positive_weight=self.positive,
+        )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -139,13 +150,14 @@ class GraphProblem:
             return self._structure(teacher, embeddings, batch)
         if name == "soft_labels":
             rows = soft_label_losses(
-                logits,
-                batch.of_items(teacher.logits),
+                batch.counted(logits),
+                batch.counted(batch.of_items(teacher.logits)),
                 task=self.task.task,
                 temperature=self.terms.temperature,
             )
             return rows.mean() * share_of_processes(len(rows))
-        student, known = embeddings[0], batch.of_nodes(teacher.features[self.pairs[0][0]])
+        student = batch.counted(embeddings[0])
+        known = batch.counted(batch.of_nodes(teacher.features[self.pairs[0][0]]))
         if name == "hints" and self.hints is not None:
             return self.hints(student, known).mean() * share_of_processes(len(student))
         if name == "attention":

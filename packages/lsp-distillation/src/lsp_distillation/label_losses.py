@@ -72,3 +72,32 @@ def positive_weights(
     """Return (count of no / count of yes)^power of every label; a label that never is yes counts as once."""
     yes = labels.sum(0)
     return ((len(labels) - yes) / yes.clamp(min=1)).clamp(min=1e-3).pow(power).to(torch.float32)
+
+
+def constant_loss(
+    labels: Shaped[Tensor, "rows ..."],
+    *,
+    task: str,
+    outputs: int,
+    positive_weight: Float[Tensor, " outputs"] | None = None,
+) -> float:
+    """Return the mean loss of the best prediction that is the same for all rows: what ignores the features reaches.
+
+    Args:
+        labels: As for `label_losses`.
+        task: As there.
+        outputs: Number of classes, labels or values.
+        positive_weight: As there.
+    """
+    if task == "multiclass":
+        shares = torch.bincount(labels, minlength=outputs).double() / len(labels)
+        return float(-torch.xlogy(shares, shares).sum())
+    if task == "multilabel":
+        no = 1 - labels.double().mean(0)
+        yes = 1 - no
+        if positive_weight is not None:
+            yes = yes * positive_weight
+        return float(
+            (torch.xlogy(yes + no, yes + no) - torch.xlogy(yes, yes) - torch.xlogy(no, no)).mean()
+        )
+    return float(labels.double().view(len(labels), -1).var(0, correction=0).mean())

@@ -32,6 +32,9 @@ class Losses(NamedTuple):
 class Problem(Protocol):
     """What is learned: it makes batches of its data and knows the losses."""
 
+    constant_loss: float
+    """The labels' loss of the best constant prediction."""
+
     @property
     def steps_per_epoch(self) -> int:
         """Number of steps that see everything once."""
@@ -188,7 +191,7 @@ class _Loop:
         self.network.train()
         epoch = (step - 1) // self.problem.steps_per_epoch
         losses = self.problem.losses(player, step, wanted=self.weights.wanted(epoch))
-        if self.weights.is_due(epoch):
+        if self.weights.is_due(epoch) and self._has_begun(losses, epoch):
             self._weigh(losses)
         factors = self.weights.at(epoch)
         whole = torch.stack([factors[n] * term for n, term in losses.terms.items()]).sum()
@@ -198,6 +201,14 @@ class _Loop:
         if step % self.problem.steps_per_epoch == 0:
             named = {"loss": whole, **losses.terms}
             self.run.log(step, **{n: mean_over_ranks(term) for n, term in named.items()})  # pyright: ignore[reportArgumentType]
+
+    def _has_begun(self, losses: Losses, epoch: int) -> bool:
+        """Tell whether labels are learned better than by a constant, or half of the training is over.
+
+        Before, their gradient is large but only shrinks logits, and a share of it would be far too much.
+        """
+        loss = mean_over_ranks(losses.terms[LABELS])
+        return loss < self.problem.constant_loss or 2 * epoch >= self.config.epochs
 
     def _weigh(self, losses: Losses) -> None:
         """Set the weights that are asked for by their share of the labels' gradient."""

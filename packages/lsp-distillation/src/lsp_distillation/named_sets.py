@@ -36,8 +36,6 @@ class _Named:
     """How one set is opened."""
 
     opener: Callable[[_Request], GraphTask]
-    normalized: bool = False
-    """Whether features are normalized unless stated otherwise: bags of words are."""
 
 
 def open_task(
@@ -47,7 +45,7 @@ def open_task(
     split_seed: int = 0,
     task: Task | None = None,
     symmetric: bool | None = None,
-    normalize_features: bool | None = None,
+    normalize_features: bool = False,
     trust: bool = False,
     data: Path | None = None,
 ) -> GraphTask:
@@ -60,7 +58,7 @@ def open_task(
         task: What the targets of a file are, where it cannot be told.
         symmetric: Add the reverse of every edge. None: the multi-label sets, which are directed and raw, are made
             symmetric, files are not; the other sets are symmetric already.
-        normalize_features: Divide each row by its sum. None: bags of words of Planetoid are, others not.
+        normalize_features: Divide each row by its sum.
         trust: See `read_planetoid`.
         data: Where named sets lie, if not in TENFOLD_DATA or the user's cache.
 
@@ -81,10 +79,7 @@ def open_task(
         opened = read_graph(Path(where), task=task, symmetric=bool(symmetric), split=split_seed)
     else:
         raise UserError(f"{where} is no file and none of the sets by name: {', '.join(NAMES)}.")
-    normalized = normalize_features
-    if normalized is None:
-        normalized = named is not None and named.normalized
-    if normalized:
+    if normalize_features:
         opened = opened.with_features(normalize_rows(opened.x))
     share = opened.few_neighbors
     if share > 0.5:
@@ -94,11 +89,11 @@ def open_task(
             FewNeighborsWarning,
             stacklevel=2,
         )
-    return _split(opened, split, split_seed)
+    return split_task(opened, split, split_seed)
 
 
-def _split(task: GraphTask, rule: SplitRule, seed: int) -> GraphTask:
-    """Return the task with the parts that a rule gives."""
+def split_task(task: GraphTask, rule: SplitRule = "auto", seed: int = 0) -> GraphTask:
+    """Return the task with the parts that a rule gives; see `open_task`."""
     given = [mask is not None for mask in (task.train_mask, task.val_mask, task.test_mask)]
     if rule == "shipped" or (rule == "auto" and any(given)):
         if not all(given):
@@ -137,7 +132,7 @@ def _planetoid(name: str, folder: str) -> _Named:
         raw = find_folder(f"Planetoid/{folder}/raw", data=request.data, hint=hint)
         return read_planetoid(raw, name, trust=request.trust)
 
-    return _Named(opened, normalized=True)
+    return _Named(opened)
 
 
 def _purchases(name: str, kind: str, folder: str, file: str) -> _Named:

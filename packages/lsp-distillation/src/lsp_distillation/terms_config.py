@@ -53,7 +53,7 @@ class TermsConfig:
     """What a student learns from: alpha labels + beta soft labels + lambda structure + the rivals' terms.
 
     Every weight may be -1: the term's gradient is then `share` of the labels' at the matched student layer, measured
-    once after the first `measure_after` epochs.
+    once: after `measure_after` epochs, as soon as labels are learned better than by a constant prediction.
     """
 
     labels: float = 1.0
@@ -77,7 +77,7 @@ class TermsConfig:
     share: float = 0.3
     """Of the labels' gradient norm, for weights of -1."""
     measure_after: int = 5
-    """Epochs without the terms whose weight is -1, before it is set."""
+    """Epochs at least without the terms whose weight is -1, before it is set."""
 
     def __post_init__(self) -> None:
         """Check every value."""

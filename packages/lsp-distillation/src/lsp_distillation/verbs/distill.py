@@ -74,6 +74,7 @@ def distill(config: Distill) -> None:
         teacher=_teacher(config, task),
         seed=config.seed,
         device=config.device,
+        normalized=config.normalize_features,
     )
     rows = [
         {"name": "network", "value": str(out / MODEL_FILE)},

@@ -39,8 +39,8 @@ class GraphOptions(Options):
     symmetric: Choice = "auto"
     """Add the reverse of every edge; `auto`: where the set is directed and raw."""
 
-    normalize_features: Choice = "auto"
-    """Divide each node's features by their sum; `auto`: bags of words of the citation graphs."""
+    normalize_features: bool = False
+    """Divide each node's features by their sum."""
 
     data: Path | None = None
     """Data folder of named sets, if not that of TENFOLD_DATA."""
@@ -59,7 +59,7 @@ def open_graph(config: GraphOptions, *, split_seed: int | None = None) -> "Graph
         split_seed=config.split_seed if split_seed is None else split_seed,
         task=None if config.task == "auto" else config.task,
         symmetric=_CHOICES[config.symmetric],
-        normalize_features=_CHOICES[config.normalize_features],
+        normalize_features=config.normalize_features,
         data=config.data,
     )
 
