@@ -8,16 +8,23 @@ from torch import nn
 
 from lsp_distillation.graph_problem import GraphProblem
 from lsp_distillation.inference import run_network
-from lsp_distillation.learning import Learned, learn
-from lsp_distillation.model_files import MODEL_FILE, Student, reading_of
+from lsp_distillation.learning import Learned, joined_processes, learn
+from lsp_distillation.model_files import MODEL_FILE, Reading, Student, reading_of
 from lsp_distillation.network_config import NetworkConfig
 from lsp_distillation.networks import build_network
 from lsp_distillation.node_data import GraphTask
 from lsp_distillation.taps import last_hidden_layer
-from lsp_distillation.teacher_outputs import TeacherOutputs, compute_outputs
+from lsp_distillation.teacher_outputs import (
+    TeacherOutputs,
+    compute_outputs,
+    move_outputs,
+    origin_of,
+    origin_of_data,
+    origin_of_targets,
+)
 from lsp_distillation.term_weights import STRUCTURE, TermWeights
 from lsp_distillation.terms_config import StructureConfig, TermsConfig
-from lsp_distillation.training_config import DistillConfig, TrainConfig, TrainingConfig
+from lsp_distillation.training_config import DistillConfig, TrainConfig
 from tenfold_shared.devices import choose_device
 from tenfold_shared.distributed import current_world
 from tenfold_shared.seeds import seed_global_state
@@ -38,6 +45,7 @@ def train_teacher(
     seed: int = 0,
     device: str = "auto",
     normalized: bool = False,
+    symmetric: bool = False,
 ) -> Trained:
     """Train a network on labels, or go on with a training that was interrupted.
 
@@ -47,19 +55,30 @@ def train_teacher(
         task: Graph or graphs, with parts `train` and `val`.
         seed: Of everything random.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        normalized: Whether the features were normalized; written into the file.
+        normalized: Whether the features were divided by their sum; written into the file.
+        symmetric: Whether the reverse of every edge was added; written into the file.
 
     Raises:
         UserError: The training diverged, or the folder belongs to another run.
         ValueError: Task and settings do not fit.
     """
     place = choose_device(device)
-    network = new_network(config.network, task, seed=seed, role="teacher")
-    problem = GraphProblem(task.to(place), config.training, seed=seed)
-    learned = learn(
-        config.training, folder, problem, network, record=config, seed=seed, device=place
-    )
-    return _finish(config, folder, task, learned, {"seed": seed}, normalized=normalized)
+    with joined_processes(place):
+        network = new_network(config.network, task, seed=seed, role="teacher")
+        learned = learn(
+            config.training,
+            folder,
+            GraphProblem(task.to(place), config.training, seed=seed),
+            network,
+            record=config,
+            origin=origin_of_data(task) | origin_of_targets(task),
+            seed=seed,
+            device=place,
+        )
+        reading = reading_of(
+            task, threshold=config.training.threshold, normalized=normalized, symmetric=symmetric
+        )
+        return _finish(config, folder, reading, learned, {"seed": seed, "data": task.name})
 
 
 def distill(
@@ -72,6 +91,7 @@ def distill(
     seed: int = 0,
     device: str = "auto",
     normalized: bool = False,
+    symmetric: bool = False,
 ) -> Trained:
     """Train a student on labels and a teacher, or go on with a training that was interrupted.
 
@@ -83,48 +103,45 @@ def distill(
         layers: Matched layers (teacher, student); none: those of the settings, or the last hidden ones.
         seed: Of everything random; students of one seed begin with the same weights whatever they learn from.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        normalized: Whether the features were normalized; written into the file.
+        normalized: Whether the features were divided by their sum; written into the file.
+        symmetric: Whether the reverse of every edge was added; written into the file.
 
     Raises:
         UserError: The training diverged, or the folder belongs to another run.
         ValueError: Teacher, task and settings do not fit.
     """
     place = choose_device(device)
-    here = task.to(place)
-    network = new_network(config.network, task, seed=seed, role="student")
-    pairs = layers or matched_layers(config.terms.structure, teacher, network)
-    pairs = pairs if needs_layers(config.terms) else ()
-    outputs = (
-        teacher
-        if isinstance(teacher, TeacherOutputs)
-        else compute_outputs(
-            teacher.to(place),
+    with joined_processes(place):
+        here = task.to(place)
+        network = new_network(config.network, task, seed=seed, role="student")
+        pairs = layers or matched_layers(config.terms.structure, teacher, network)
+        pairs = pairs if needs_layers(config.terms) else ()
+        outputs = _outputs_of(teacher, here, pairs, config.terms)
+        problem = GraphProblem(
             here,
-            layers=list(dict.fromkeys(name for name, _ in pairs)),
-            structure=config.terms.structure,
+            config.training,
+            terms=config.terms,
+            teacher=outputs,
+            pairs=pairs,
+            widths=_widths(network, here, pairs, outputs),
+            seed=seed,
         )
-    )
-    problem = GraphProblem(
-        here,
-        config.training,
-        terms=config.terms,
-        teacher=outputs,
-        pairs=pairs,
-        widths=_widths(network, here, pairs, outputs),
-        seed=seed,
-    )
-    learned = learn(
-        config.training,
-        folder,
-        problem,
-        network,
-        record=config,
-        terms=config.terms,
-        seed=seed,
-        device=place,
-    )
-    about = {"seed": seed, "layers": [list(pair) for pair in pairs]}
-    return _finish(config, folder, task, learned, about, normalized=normalized)
+        learned = learn(
+            config.training,
+            folder,
+            problem,
+            network,
+            record=config,
+            origin=outputs.origin | origin_of_targets(task),
+            terms=config.terms,
+            seed=seed,
+            device=place,
+        )
+        reading = reading_of(
+            task, threshold=config.training.threshold, normalized=normalized, symmetric=symmetric
+        )
+        about = {"seed": seed, "data": task.name, "layers": [list(pair) for pair in pairs]}
+        return _finish(config, folder, reading, learned, about)
 
 
 def new_network(config: NetworkConfig, task: GraphTask, *, seed: int, role: str) -> nn.Module:
@@ -154,6 +171,31 @@ def matched_layers(
     return tuple((str(name), last_hidden_layer(student)) for name in names[-1:])
 
 
+def _outputs_of(
+    teacher: nn.Module | TeacherOutputs,
+    task: GraphTask,
+    pairs: tuple[tuple[str, str], ...],
+    terms: TermsConfig,
+) -> TeacherOutputs:
+    """Run the teacher, or check that what it said before is of this task, kernel and layers."""
+    layers = list(dict.fromkeys(name for name, _ in pairs))
+    if isinstance(teacher, nn.Module):
+        place = task.graph.device
+        return compute_outputs(teacher.to(place), task, layers=layers, structure=terms.structure)
+    for name, value in origin_of(task, terms.structure).items():
+        if teacher.origin.get(name) != value:
+            raise ValueError(
+                f"the teacher's outputs are stale: they were computed with another {name}; run the teacher again"
+            )
+    missing = [name for name in layers if name not in teacher.structures]
+    if missing or (needs_layers(terms) and not layers):
+        raise ValueError(
+            f"the teacher's outputs hold the layers {', '.join(teacher.structures) or 'none'}, and the terms "
+            f"need {', '.join(missing) or 'one'}; run the teacher again"
+        )
+    return move_outputs(teacher, task.graph.device)
+
+
 def _widths(
     network: nn.Module,
     task: GraphTask,
@@ -171,29 +213,20 @@ def _widths(
 def _finish(
     config: TrainConfig,
     folder: Path,
-    task: GraphTask,
+    reading: Reading,
     learned: Learned,
     about: Mapping[str, object],
-    *,
-    normalized: bool,
 ) -> Trained:
     """Write the best state and return it."""
-    training: TrainingConfig = config.training
     known = {
         **about,
-        "data": task.name,
-        "epochs": training.epochs,
+        "epochs": config.training.epochs,
         "best epoch": learned.epoch,
         "validation": learned.validation,
     }
     if STRUCTURE in learned.weights and isinstance(config, DistillConfig):
         known["weights"] = {n: w for n, w in learned.weights.items() if w}
-    student = Student(
-        learned.network.cpu(),
-        config.network,
-        reading_of(task, threshold=training.threshold, normalized=normalized),
-        about=known,
-    )
+    student = Student(learned.network.cpu(), config.network, reading, about=known)
     if current_world().is_first:
         student.save(folder / MODEL_FILE)
     return Trained(student, learned)

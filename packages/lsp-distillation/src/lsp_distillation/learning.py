@@ -1,8 +1,10 @@
 """The loop of every training here: labels and terms, the best state on validation nodes, bits that survive a kill."""
 
 import copy
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -12,12 +14,23 @@ from torch import Tensor, nn
 from lsp_distillation.term_weights import TermWeights, gradient_norm
 from lsp_distillation.terms_config import LABELS_ALONE, TermsConfig
 from lsp_distillation.training_config import TrainingConfig
-from tenfold_shared.distributed import current_world, mean_over_ranks, start, stop, wrap
+from tenfold_shared.distributed import (
+    current_world,
+    mean_over_ranks,
+    start,
+    stop,
+    sum_over_ranks,
+    wrap,
+)
+from tenfold_shared.errors import UserError
+from tenfold_shared.files import write_atomically
 from tenfold_shared.runs import RunFolder
 
 PACKAGE = "lsp-distillation"
 LABELS = "labels"
 """Name of the loss on true labels."""
+ORIGIN_FILE = "origin.json"
+"""In a run folder: digests of what it learns from."""
 
 
 class Losses(NamedTuple):
@@ -93,6 +106,7 @@ def learn(
     network: nn.Module,
     *,
     record: Any,
+    origin: Mapping[str, Any] | None = None,
     terms: TermsConfig | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -105,6 +119,7 @@ def learn(
         problem: Batches and losses.
         network: It is trained in place; the best state is returned as another.
         record: The dataclass that the run folder writes down and compares on resuming.
+        origin: Digests of data and teacher, JSON values by name, compared on resuming too.
         terms: Weights of what is learned beside the labels.
         seed: Of torch's global state.
         device: Where.
@@ -113,19 +128,57 @@ def learn(
         UserError: The training diverged, or the folder belongs to another run.
     """
     place = torch.device(device)
-    start(place)
-    try:
-        with RunFolder(
+    with (
+        joined_processes(place),
+        RunFolder(
             folder,
             config=record,
             package=PACKAGE,
             seed=seed,
             checkpoint_every=config.checkpoint_every,
-        ) as run:
-            loop = _Loop(config, run, problem, network.to(place), terms or LABELS_ALONE)
-            return loop.go(place)
+        ) as run,
+    ):
+        agree_on_origin(folder, origin or {})
+        loop = _Loop(config, run, problem, network.to(place), terms or LABELS_ALONE)
+        return loop.go(place)
+
+
+@contextmanager
+def joined_processes(device: torch.device) -> Generator[None]:
+    """Join the other processes of torchrun, unless that was done; problems are built inside."""
+    outermost = current_world().size == 1
+    start(device)
+    try:
+        yield
     finally:
-        stop()
+        if outermost:
+            stop()
+
+
+def agree_on_origin(folder: Path, origin: Mapping[str, Any]) -> None:
+    """Write down what a run learns from, or refuse a folder that learned from something else.
+
+    Args:
+        folder: It exists.
+        origin: JSON values, such as digests, by name.
+
+    Raises:
+        UserError: Something differs; the sentence names it.
+    """
+    if not current_world().is_first:
+        return
+    path, ours = folder / ORIGIN_FILE, json.loads(json.dumps(origin))
+    if path.exists():
+        try:
+            theirs = dict(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path} is damaged; use another folder.") from error
+        for name in {**theirs, **ours}:
+            if theirs.get(name) != ours.get(name):
+                raise UserError(
+                    f"{folder} holds a run on another {name}; use another folder, or delete it."
+                )
+    write_atomically(path, json.dumps(ours, indent=1) + "\n")
 
 
 def rate_at(step: int, total: int, config: TrainingConfig) -> float:
@@ -148,10 +201,11 @@ class _Loop:
         self.config, self.run, self.problem, self.network = config, run, problem, network
         self.weights = TermWeights(terms)
         self.best = Best(network)
-        beside = problem.modules().values()
-        learning = [*network.parameters(), *(p for one in beside for p in one.parameters())]
+        self.beside = [p for one in problem.modules().values() for p in one.parameters()]
         self.optimizer = torch.optim.Adam(
-            learning, lr=config.learning_rate, weight_decay=config.weight_decay
+            [*network.parameters(), *self.beside],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
         )
 
     def go(self, device: torch.device) -> Learned:
@@ -175,6 +229,7 @@ class _Loop:
                 if step % per_epoch == 0:
                     self._validate(step // per_epoch)
                     if self._has_waited(step // per_epoch):
+                        run.step = step  # it is done, though the loop is left in its midst
                         break
         run.save()
         return Learned(
@@ -197,10 +252,18 @@ class _Loop:
         whole = torch.stack([factors[n] * term for n, term in losses.terms.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         whole.backward()
+        self._average_beside()
         self.optimizer.step()
         if step % self.problem.steps_per_epoch == 0:
             named = {"loss": whole, **losses.terms}
             self.run.log(step, **{n: mean_over_ranks(term) for n, term in named.items()})  # pyright: ignore[reportArgumentType]
+
+    def _average_beside(self) -> None:
+        """Average the gradients of what learns beside the network over processes; `wrap` does the network's."""
+        size = current_world().size
+        for parameter in self.beside if size > 1 else ():
+            if parameter.grad is not None:
+                sum_over_ranks(parameter.grad).div_(size)
 
     def _has_begun(self, losses: Losses, epoch: int) -> bool:
         """Tell whether labels are learned better than by a constant, or half of the training is over.

@@ -15,7 +15,7 @@ from lsp_distillation.metrics import Score, score_predictions
 from lsp_distillation.network_config import NetworkConfig, PointNetworkConfig
 from lsp_distillation.networks import build_network
 from lsp_distillation.node_data import GraphTask, Level
-from lsp_distillation.pyg_data import from_pyg_data
+from lsp_distillation.pyg_data import task_without_targets
 from tenfold_shared.checkpoints import load_checkpoint, save_checkpoint
 from tenfold_shared.errors import UserError
 
@@ -113,7 +113,8 @@ class Student:
         """Return logits (or values) for every node or graph.
 
         Args:
-            data: A PyG `Data` or a list of them, prepared as the training data were; or a `GraphTask`, taken as it is.
+            data: A PyG `Data` or a list of them, prepared as the training data were, its y is not needed; or a
+                `GraphTask`, taken as it is.
 
         Raises:
             ValueError: The data do not fit.
@@ -136,19 +137,34 @@ class Student:
 
     def _prepared(self, data: Any) -> GraphTask:
         """Return PyG's data as they were in training."""
-        task = from_pyg_data(data, symmetric=self.reading.symmetric)
-        return task.with_features(normalize_rows(task.x)) if self.reading.normalized else task
+        reading = self.reading
+        task = task_without_targets(
+            data,
+            task=reading.task,
+            outputs=reading.outputs,
+            level=reading.level,
+            symmetric=reading.symmetric,
+        )
+        return task.with_features(normalize_rows(task.x)) if reading.normalized else task
 
     def _check(self, task: GraphTask) -> None:
         """Refuse data of another shape."""
-        if task.features != self.reading.features:
+        reading = self.reading
+        if task.features != reading.features:
             raise ValueError(
-                f"this network reads {self.reading.features} features per node, {task.name} has "
+                f"this network reads {reading.features} features per node, {task.name} has "
                 f"{task.features}; it was trained on other data"
+            )
+        if task.level != reading.level:
+            raise ValueError(
+                f"this network predicts for every {reading.level}, and {task.name} has targets for every "
+                f"{task.level}; it was trained on other data"
             )
 
 
-def reading_of(task: GraphTask, *, threshold: float = 0.0, normalized: bool = False) -> Reading:
+def reading_of(
+    task: GraphTask, *, threshold: float = 0.0, normalized: bool = False, symmetric: bool = False
+) -> Reading:
     """Return what a network that was trained on a task reads and says."""
     return Reading(
         features=task.features,
@@ -158,6 +174,7 @@ def reading_of(task: GraphTask, *, threshold: float = 0.0, normalized: bool = Fa
         class_names=task.class_names,
         threshold=threshold,
         normalized=normalized,
+        symmetric=symmetric,
     )
 
 

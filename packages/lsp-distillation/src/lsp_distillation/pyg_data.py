@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lsp_distillation.feature_rows import stack_rows
 from lsp_distillation.metrics import Task
-from lsp_distillation.node_data import GraphTask
+from lsp_distillation.node_data import GraphTask, Level
 from lsp_distillation.splits import PARTS
 from lsp_distillation.task_fields import task_from_fields
 
@@ -51,6 +51,49 @@ def from_pyg_data(
     """
     fields = _fields(data) if _is_single(data) else join_fields([_fields(one) for one in data])
     return task_from_fields(fields, name=name, task=task, symmetric=symmetric, split=split)
+
+
+def task_without_targets(
+    data: Any,
+    *,
+    task: Task,
+    outputs: int,
+    level: Level,
+    symmetric: bool = False,
+    name: str = "graph",
+) -> GraphTask:
+    """Return PyG's data as a task to predict: its y and masks, if there are any, are not looked at.
+
+    Args:
+        data: As for `from_pyg_data`, with or without y.
+        task: What is predicted.
+        outputs: How many numbers.
+        level: Of each node or graph.
+        symmetric: Add the reverse of every edge.
+        name: For messages.
+
+    Raises:
+        ValueError: It is heterogeneous, empty, or x or edges are missing or do not fit.
+    """
+    known = ("x", "edge_index", "adj_t", "edge_weight", "batch", "graph_of_node")
+    single = _is_single(data)
+    parts = [
+        {n: v for n, v in _fields(one).items() if n in known} | {"y": torch.zeros(1)}
+        for one in ([data] if single else data)
+    ]
+    fields = parts[0] if single else join_fields(parts)
+    if not isinstance(fields.get("x"), Tensor):
+        raise ValueError("the graph has no node features x")
+    rows = len(fields["x"])
+    if level == "graph":
+        numbers = fields.get("graph_of_node", fields.get("batch"))
+        if numbers is None:
+            fields["batch"] = numbers = torch.zeros(rows, dtype=torch.int64)
+        rows = int(numbers.max()) + 1
+    # the last class stands for all: it tells how many there are
+    last = torch.full((rows,), outputs - 1)
+    fields["y"] = last if task == "multiclass" else torch.zeros(rows, outputs)
+    return task_from_fields(fields, name=name, task=task, symmetric=symmetric)
 
 
 def to_pyg_data(task: GraphTask) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,20 +69,34 @@ def compute_outputs(
 def origin_of(task: GraphTask, structure: StructureConfig) -> dict[str, Any]:
     """Return what outputs depend on beside the teacher: graph, features, kernel and self-loops."""
     kernel = structure.kernel
-    return {
-        "graph": task.graph.fingerprint,
-        "features": _digest(_parts(task.x)),
+    return origin_of_data(task) | {
         "kernel": {name: getattr(kernel, name) for name in sorted(vars(kernel))},
         "self-loops": structure.self_loops,
+    }
+
+
+def origin_of_data(task: GraphTask) -> dict[str, Any]:
+    """Return digests of graph and features."""
+    numbers = [] if task.graph_of_node is None else [task.graph_of_node]
+    return {
+        "graph": _digest(numbers, more=f"{task.level} {task.graph.fingerprint}"),
+        "features": _digest(_parts(task.x)),
         "precision": str(task.x.dtype),
     }
 
 
+def origin_of_targets(task: GraphTask) -> dict[str, Any]:
+    """Return digests of targets and parts."""
+    parts = [mask for mask in (task.train_mask, task.val_mask, task.test_mask) if mask is not None]
+    return {"targets": _digest([task.y]), "split": _digest(parts)}
+
+
 def digest_of_module(module: nn.Module) -> str:
-    """Return a digest of a network's class and weights."""
+    """Return a digest of a network's layers, settings and weights."""
     state = module.state_dict()
-    names = [type(module).__qualname__, *state]
-    return _digest([v for v in state.values() if isinstance(v, Tensor)], more="\n".join(names))
+    said = "\n".join([repr(module), repr(getattr(module, "config", "")), *state])
+    said = re.sub("0x[0-9a-f]+", "", said)  # addresses of functions differ between processes
+    return _digest([v for v in state.values() if isinstance(v, Tensor)], more=said)
 
 
 def save_outputs(path: Path, outputs: TeacherOutputs) -> None:

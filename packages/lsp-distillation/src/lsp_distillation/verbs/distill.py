@@ -13,6 +13,7 @@ from lsp_distillation.verbs.sources import (
     TeacherOptions,
     open_graph,
     open_teacher,
+    preparation,
     score_rows,
 )
 from tenfold_shared.commands import emit
@@ -74,7 +75,7 @@ def distill(config: Distill) -> None:
         teacher=_teacher(config, task),
         seed=config.seed,
         device=config.device,
-        normalized=config.normalize_features,
+        **preparation(config),
     )
     rows = [
         {"name": "network", "value": str(out / MODEL_FILE)},

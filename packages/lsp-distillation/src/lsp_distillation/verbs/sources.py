@@ -64,6 +64,11 @@ def open_graph(config: GraphOptions, *, split_seed: int | None = None) -> "Graph
     )
 
 
+def preparation(config: GraphOptions) -> dict[str, bool]:
+    """Return what was done to the graph on request, so that a network's file says so."""
+    return {"normalized": config.normalize_features, "symmetric": config.symmetric == "yes"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TeacherOptions(Options):
     """Which trained network."""

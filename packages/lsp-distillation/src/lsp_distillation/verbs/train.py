@@ -8,7 +8,7 @@ import tyro
 
 from lsp_distillation.recipes import TEACHERS
 from lsp_distillation.training_config import TrainConfig
-from lsp_distillation.verbs.sources import GraphOptions, open_graph, score_rows
+from lsp_distillation.verbs.sources import GraphOptions, open_graph, preparation, score_rows
 from tenfold_shared.commands import emit
 from tenfold_shared.presets import Presets
 from tenfold_shared.refusals import refuses
@@ -42,7 +42,14 @@ def train(config: Train) -> None:
 
     out = config.out or Path("teacher")
     task = open_graph(config)
-    trained = train_teacher(config.settings, out, task=task, seed=config.seed, device=config.device)
+    trained = train_teacher(
+        config.settings,
+        out,
+        task=task,
+        seed=config.seed,
+        device=config.device,
+        **preparation(config),
+    )
     rows = [
         {"name": "network", "value": str(out / MODEL_FILE)},
         {"name": "weights", "value": trained.student.parameters},
