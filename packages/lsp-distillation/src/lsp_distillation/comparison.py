@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -15,6 +15,11 @@ from lsp_distillation.methods import METHODS, terms_of
 from lsp_distillation.metrics import score_predictions
 from lsp_distillation.node_data import GraphTask
 from lsp_distillation.structure_fidelity import structure_fidelity
+from lsp_distillation.teacher_outputs import (
+    digest_of_module,
+    origin_of_data,
+    origin_of_targets,
+)
 from lsp_distillation.term_weights import STRUCTURE
 from lsp_distillation.timing import inference_seconds
 from lsp_distillation.training_config import DistillConfig, TrainConfig
@@ -94,12 +99,12 @@ def compare(
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = {(one.method, one.seed): one for one in read_cells(folder)}
-    _agree(folder, config)
     for seed in config.seeds:
+        task = task_of(seed)
+        _agree(folder, config, seed, task, teacher)
         missing = [m for m in (TEACHER, *config.methods) if (m, seed) not in known]
         if not missing:
             continue
-        task = task_of(seed)
         place = folder / f"seed-{seed}"
         start = time.process_time()
         guide = teacher
@@ -133,26 +138,38 @@ def read_cells(folder: Path) -> list[Cell]:
     if not path.exists():
         return []
     try:
-        return [Cell(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+        cells = [Cell(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+        return sorted(cells, key=lambda cell: cell.seed)  # cells of one place belong together
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged; delete the folder and compare again.") from error
 
 
-def _agree(folder: Path, config: CompareConfig) -> None:
-    """Write the settings down, or refuse a folder of others; methods and seeds may grow."""
+def _agree(
+    folder: Path, config: CompareConfig, seed: int, task: GraphTask, teacher: nn.Module | None
+) -> None:
+    """Write down what is compared, or refuse a folder of something else; methods and seeds may grow."""
     path = folder / "comparison.json"
-    settings = json.loads(json.dumps(asdict(replace(config, methods=("labels",), seeds=(0,)))))
-    if not path.exists():
-        write_atomically(path, json.dumps(settings, indent=1) + "\n")
-        return
-    try:
-        before = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged; delete the folder and compare again.") from error
-    if before != settings:
-        raise UserError(
-            f"{folder} holds a comparison with other settings; choose another --out, or delete it."
-        )
+    ours: dict[str, Any] = {
+        "settings": asdict(replace(config, methods=("labels",), seeds=(0,))),
+        "data": origin_of_data(task),
+        "teacher": None if teacher is None else digest_of_module(teacher),
+        "splits": {str(seed): origin_of_targets(task)},
+    }
+    ours = json.loads(json.dumps(ours))
+    if path.exists():
+        try:
+            theirs = dict(json.loads(path.read_text("utf-8")))
+            splits = dict(theirs["splits"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged; delete the folder and compare again.") from error
+        ours["splits"] = splits | ours["splits"]
+        theirs["splits"] = ours["splits"] | splits
+        for name in ours:
+            if theirs.get(name) != ours[name]:
+                raise UserError(
+                    f"{folder} holds a comparison with other {name}; choose another --out, or delete it."
+                )
+    write_atomically(path, json.dumps(ours, indent=1) + "\n")
 
 
 def _append(folder: Path, cell: Cell) -> None:
@@ -186,8 +203,8 @@ def _measure(
     config: CompareConfig,
     seconds: float,
 ) -> Cell:
-    """Score a network on test items and by the ruler of structure."""
-    here = task.to(next(network.parameters()).device)
+    """Score a network on test items and by the ruler of structure, on the CPU."""
+    network, here = network.cpu(), task.to("cpu")
     training = (config.student if trained else config.teacher).training
     test, validation = (_score(network, here, part, training.threshold) for part in ("test", "val"))
     ruler = fidelity_of(network, teacher, here, config.student)
@@ -215,7 +232,7 @@ def fidelity_of(
         return (float("nan"),) * 3
     pair = matched_layers(config.terms.structure, teacher, network)[0]
     embeddings: list[Tensor] = [
-        run_network(one, task, layers=[name]).embeddings[name]
+        run_network(one.to(task.graph.device), task, layers=[name]).embeddings[name]
         for one, name in zip((teacher, network), pair, strict=True)
     ]
     found = structure_fidelity(embeddings[1], embeddings[0], task.graph)

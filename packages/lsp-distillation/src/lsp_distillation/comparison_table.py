@@ -35,6 +35,7 @@ def table_rows(cells: Sequence[Cell], *, name: str, score: str) -> list[Row]:
         m: [c for c in cells if c.method == m] for m in dict.fromkeys(c.method for c in cells)
     }
     labels = by_method["labels"]
+    error = score == MAIN_SCORES["regression"]
     rows = []
     for method, ones in by_method.items():
         row = result_row(
@@ -44,20 +45,32 @@ def table_rows(cells: Sequence[Cell], *, name: str, score: str) -> list[Row]:
             seeds=[one.seed for one in ones],
             cpu_seconds=float(np.mean([one.cpu_seconds for one in ones])),
         )
-        rows.append(row | (difference_row(ones, labels) if method != "labels" else {}))
+        if method != "labels":
+            row |= difference_row(ones, labels, error=error)
+        rows.append(row)
     for method, ones in by_method.items():
         if method != TEACHER:
             rows += _structure_rows(f"{name}, {method}", ones, labels)
     return rows + _cost_rows(name, by_method[TEACHER], labels)
 
 
-def difference_row(ones: Sequence[Cell], others: Sequence[Cell]) -> Row:
-    """Return the paired difference of scores in points, its 95 % interval, and what it allows to say."""
-    found = paired_difference([100 * c.score for c in ones], [100 * c.score for c in others])
+def difference_row(ones: Sequence[Cell], others: Sequence[Cell], *, error: bool = False) -> Row:
+    """Return the paired difference of scores, its 95 % interval, and what it allows to say.
+
+    Args:
+        ones: Of one method, by seed.
+        others: Of another, in the same order.
+        error: Whether scores are errors, smaller is better; otherwise they are shares, and differences are in points.
+    """
+    factor = 1 if error else 100
+    sign = -1 if error else 1
+    scores = [[sign * factor * cell.score for cell in cells] for cells in (ones, others)]
+    found = paired_difference(*scores)
+    low, high = sorted((sign * found.low, sign * found.high))
     return {
-        "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
+        "difference": sign * found.mean,
+        "low": low,
+        "high": high,
         "better_in": f"{found.better} of {found.count}",
         "verdict": found.verdict,
     }

@@ -20,6 +20,7 @@ from tenfold_shared.distributed import (
     start,
     stop,
     sum_over_ranks,
+    synchronize_batchnorm,
     wrap,
 )
 from tenfold_shared.errors import UserError
@@ -139,6 +140,8 @@ def learn(
         ) as run,
     ):
         agree_on_origin(folder, origin or {})
+        if current_world().size > 1:
+            network = synchronize_batchnorm(network)
         loop = _Loop(config, run, problem, network.to(place), terms or LABELS_ALONE)
         return loop.go(place)
 
