@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import math
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from tenfold_shared.distributed import (
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
 from tenfold_shared.runs import RunFolder
+
+logger = logging.getLogger(__name__)
 
 PACKAGE = "lsp-distillation"
 LABELS = "labels"
@@ -77,7 +80,7 @@ class Learned(NamedTuple):
     validation: float
     """Its score."""
     weights: dict[str, float]
-    """Of the terms, at the end."""
+    """Of the terms, at the end; 0 for one that was never set."""
 
 
 class Best(nn.Module):
@@ -235,11 +238,17 @@ class _Loop:
                         run.step = step  # it is done, though the loop is left in its midst
                         break
         run.save()
+        if self.weights.open:
+            logger.warning(
+                "the training ended before a weight was set for %s: it taught nothing; train for more than %d epochs",
+                ", ".join(self.weights.open),
+                self.weights.config.measure_after,
+            )
         return Learned(
             self.best.network.eval(),
             int(self.best.epoch),
             float(self.best.score),
-            self.weights.as_numbers(),
+            {name: 0.0 if w != w else w for name, w in self.weights.as_numbers().items()},
         )
 
     def _step(self, player: nn.Module, step: int, total: int) -> None:
