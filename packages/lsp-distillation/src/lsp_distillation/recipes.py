@@ -12,17 +12,12 @@ def _graphs(name: str) -> NetworkConfig:
     return network
 
 
-def _points(name: str) -> PointNetworkConfig:
-    """Return a named network on point clouds."""
-    network = NETWORKS[name]
-    if not isinstance(network, PointNetworkConfig):
-        raise TypeError(f"{name} is no network on point clouds")
-    return network
-
-
 _FEW_LABELS = TrainingConfig(epochs=120, weight_decay=5e-3)
 _PROTEINS = TrainingConfig(epochs=300, weight_decay=5e-5)
 _DIGITS = TrainingConfig(epochs=60, weight_decay=5e-4)
+_POINTS = TrainingConfig(
+    epochs=15, learning_rate=3e-3, weight_decay=1e-4, cosine=True, batch_graphs=32
+)
 _PPI = TrainingConfig(epochs=60, learning_rate=0.005, weight_decay=0.0, batch_graphs=2)
 
 TEACHERS: dict[str, TrainConfig] = {
@@ -32,6 +27,12 @@ TEACHERS: dict[str, TrainConfig] = {
     ),
     "ppi": TrainConfig(network=_graphs("ppi-teacher"), training=_PPI),
     "digits": TrainConfig(network=_graphs("gat-teacher"), training=_DIGITS),
+    "points": TrainConfig(
+        points=PointNetworkConfig(
+            widths=(32, 32, 64, 128), embedding=256, head=(128,), neighbors=20
+        ),
+        training=_POINTS,
+    ),
 }
 """How teachers are trained: few labeled nodes of one graph, proteins with several labels, and the paper's PPI."""
 
@@ -45,5 +46,9 @@ STUDENTS: dict[str, DistillConfig] = {
         training=TrainingConfig(epochs=500, learning_rate=0.005, weight_decay=0.0, batch_graphs=2),
     ),
     "digits": DistillConfig(network=_graphs("gat-student"), training=_DIGITS),
+    "points": DistillConfig(
+        points=PointNetworkConfig(widths=(16, 16, 32), embedding=64, head=(), neighbors=10),
+        training=_POINTS,
+    ),
 }
 """How students are trained."""
