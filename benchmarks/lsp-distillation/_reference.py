@@ -6,6 +6,7 @@ from torch.nn import functional
 from torch_geometric.nn import GATConv
 from torch_geometric.utils import scatter, softmax
 
+from lsp_distillation.edge_convolution import EdgeConvolution
 from lsp_distillation.graph import Graph, join_graphs
 from lsp_distillation.networks import GraphNetwork
 
@@ -86,3 +87,16 @@ def local_structure_loss(
     q = local_probabilities(student, edge_index, kernel=kernel)
     terms = p * (p.log() - q.log())
     return scatter(terms, edge_index[1], dim_size=len(student), reduce="sum").mean()
+
+
+class PlainEdgeConvolution(EdgeConvolution):
+    """The edge convolution as the paper writes it: a linear map of [x_j - x_i, x_i] for every edge."""
+
+    def forward(self, points: Tensor, neighbors: Tensor) -> Tensor:
+        """Return the maximum over the in-neighbors of each point."""
+        clouds, _, k = neighbors.shape
+        own = points.unsqueeze(2).expand(-1, -1, k, -1)
+        around = points[torch.arange(clouds).view(-1, 1, 1), neighbors]
+        edges = functional.linear(torch.cat([around - own, own], dim=3), self.weight)
+        normal = self.norm(edges.flatten(0, 2)).view_as(edges)
+        return functional.leaky_relu(normal, self.slope).max(2).values

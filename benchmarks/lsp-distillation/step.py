@@ -8,12 +8,21 @@ PyG's GATConv, the teacher's forward pass in every step, and gathers of edges x 
 """
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
-from _reference import BANDWIDTHS, FEATURES, LABELS, PlainGat, local_structure_loss, ppi_shaped
+from _reference import (
+    BANDWIDTHS,
+    FEATURES,
+    LABELS,
+    PlainEdgeConvolution,
+    PlainGat,
+    local_structure_loss,
+    ppi_shaped,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +36,7 @@ from tenfold_shared.result_rows import print_row
 STUDENT_LAYER, TEACHER_LAYER = 2, 1
 STUDENT_NAME, TEACHER_NAME = "layers.2", "layers.1"
 WEIGHT = 100.0
+CLOUDS = (32, 128)
 Step = Callable[[], float]
 
 
@@ -106,6 +116,24 @@ def plain_steps(
     return steps
 
 
+def point_steps() -> tuple[Step, Step]:
+    """Return our step of the DGCNN teacher and that of the plain form."""
+    points, y = torch.randn(*CLOUDS, 2), torch.randint(0, 10, CLOUDS[:1])
+    first = build_network("dgcnn-teacher", features=2, outputs=10)
+    second = copy.deepcopy(first)
+    for layer in second.layers:
+        layer.__class__ = PlainEdgeConvolution
+
+    def step_of(network: nn.Module) -> Step:
+        def loss_of() -> Tensor:
+            torch.manual_seed(0)  # noqa: TID251  (dropout)
+            return functional.cross_entropy(network(points), y)
+
+        return stepper(network, loss_of)
+
+    return step_of(first), step_of(second)
+
+
 def seconds(step: Step) -> float:
     """Return the CPU seconds of one step."""
     start = time.process_time()
@@ -157,6 +185,21 @@ def main() -> None:
         own = medians[f"our {name}"]
         title = f"step with LSP, {name}: CPU seconds (reference: our labels-only step)"
         print_row(title, own, unit="s", reference=medians["our labels"])
+    report_points(args.repeats)
+
+
+def report_points(repeats: int) -> None:
+    """Print the rows of networks on point clouds."""
+    ours, plain = point_steps()
+    own, other = ours(), plain()
+    name = "first-step loss, DGCNN teacher: difference to the plain one"
+    print_row(name, abs(own - other), reference=other)
+    pairs = [(seconds(plain), seconds(ours)) for _ in range(repeats)]
+    others, owns = zip(*pairs, strict=True)
+    name = (
+        "step of the DGCNN teacher, 32 clouds of 128 points: CPU seconds, plain (reference: ours)"
+    )
+    print_row(name, statistics.median(others), unit="s", reference=statistics.median(owns))
 
 
 if __name__ == "__main__":

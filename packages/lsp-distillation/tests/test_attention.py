@@ -36,6 +36,7 @@ def layer_and_reference(*, heads, concat, residual, dtype):
 @pytest.mark.parametrize("residual", ["none", "linear"])
 @pytest.mark.parametrize("heads", [1, 3])
 def test_output_and_gradients_equal_those_of_gatconv(heads, residual, concat, dtype, tolerance):
+    torch.manual_seed(0)  # noqa: TID251
     layer, reference, call = layer_and_reference(
         heads=heads, concat=concat, residual=residual, dtype=dtype
     )
@@ -64,6 +65,7 @@ def test_output_and_gradients_equal_those_of_gatconv(heads, residual, concat, dt
 def test_attend_passes_gradcheck():
     edges, nodes = awkward_graph_edges()
     graph = Graph.from_edges(edges, nodes=nodes)
+    torch.manual_seed(0)  # noqa: TID251
     inputs = (
         torch.randn(nodes, 2, 3, dtype=torch.float64, requires_grad=True),
         torch.randn(nodes, 2, dtype=torch.float64, requires_grad=True),
@@ -72,7 +74,7 @@ def test_attend_passes_gradcheck():
     assert torch.autograd.gradcheck(lambda *values: attend(*values, graph), inputs)
 
     def dropped(*values):
-        torch.manual_seed(0)  # noqa: TID251
+        torch.manual_seed(1)  # noqa: TID251
         return attend(*values, graph, dropout=0.4)
 
     assert not torch.equal(dropped(*inputs), attend(*inputs, graph))

@@ -12,6 +12,7 @@ SIZES = [(4, 7), (7, 4)]  # the sum over neighbors comes first in one, and secon
 
 def same(layer, reference, pairs, dtype, tolerance, weights=None, loops="keep"):
     """Compare outputs and gradients of the inputs and of pairs of parameters, which are copied."""
+    torch.manual_seed(0)  # noqa: TID251
     edges, nodes = awkward_graph_edges()
     weights = None if weights is None else weights.to(dtype)
     graph = Graph.from_edges(edges, nodes=nodes, weights=weights, self_loops=loops)

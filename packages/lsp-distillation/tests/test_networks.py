@@ -40,8 +40,9 @@ def test_shapes_of_the_papers_student(graph):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
-@pytest.mark.parametrize("residual", ["none", "linear"])
+@pytest.mark.parametrize(
+    ("norm", "residual"), [("none", "none"), ("batch", "linear"), ("layer", "none")]
+)
 def test_every_kind_learns_and_is_deterministic(kind, norm, residual, graph):
     config = NetworkConfig(
         kind=kind, layers=3, width=8, heads=2, norm=norm, residual=residual, dropout=0.1
@@ -51,15 +52,15 @@ def test_every_kind_learns_and_is_deterministic(kind, norm, residual, graph):
     for _ in range(2):
         torch.manual_seed(1)  # noqa: TID251
         network = build_network(config, features=5, outputs=3)
-        optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-        for _ in range(30):
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.03)
+        for _ in range(10):
             optimizer.zero_grad()
             loss = (network(x, graph) - y).square().mean()
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-    assert losses[:30] == losses[30:]
-    assert losses[29] < losses[0]
+    assert losses[:10] == losses[10:]
+    assert losses[9] < losses[0]
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 

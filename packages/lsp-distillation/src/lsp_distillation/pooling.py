@@ -7,7 +7,7 @@ from torch import Tensor
 
 def pool_graphs(
     x: Float[Tensor, "nodes width"],
-    graph_of_node: Int[Tensor, " nodes"] | None = None,
+    graph_of_node: Int[Tensor, " numbers"] | None = None,
     *,
     graphs: int | None = None,
 ) -> Float[Tensor, "graphs twice_width"]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -129,7 +130,7 @@ def call_network(
         if graph_of_node is None:
             return module(x, graph)
         return module(x, graph, graph_of_node, graphs=graphs)
-    if isinstance(x, SparseFeatures):
+    if isinstance(x, SparseFeatures) or x.layout != torch.strided:  # PyG's layers multiply dense ones
         x = x.to_dense()
     known = inspect.signature(inner.forward).parameters
     more: dict[str, Any] = {}
