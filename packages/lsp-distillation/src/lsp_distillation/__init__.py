@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from lsp_distillation.distillation import distill as distill
     from lsp_distillation.distillation import train_teacher as train_teacher
     from lsp_distillation.dynamic_structure import dynamic_structure_loss as dynamic_structure_loss
-    from lsp_distillation.nearest_neighbors import nearest_neighbors as nearest_neighbors
     from lsp_distillation.graph import Graph as Graph
     from lsp_distillation.kernel_config import KernelConfig as KernelConfig
     from lsp_distillation.local_structure import LocalStructureLoss as LocalStructureLoss
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from lsp_distillation.local_structure import local_structure_loss as local_structure_loss
     from lsp_distillation.model_files import Student as Student
     from lsp_distillation.named_sets import open_task as open_task
+    from lsp_distillation.nearest_neighbors import nearest_neighbors as nearest_neighbors
     from lsp_distillation.network_config import NetworkConfig as NetworkConfig
     from lsp_distillation.network_config import PointNetworkConfig as PointNetworkConfig
     from lsp_distillation.networks import build_network as build_network

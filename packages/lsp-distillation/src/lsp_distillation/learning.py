@@ -227,8 +227,9 @@ class _Loop:
         run.track(models=models, optimizers={"optimizer": self.optimizer})
         player = wrap(self.network, device)
         total = self.config.epochs * per_epoch
-        if run.step == 0:
+        if not bool(torch.isfinite(self.best.score)):
             self._validate(0)
+            run.save()  # so that it is not logged again
         if not self._has_waited(run.step // per_epoch):
             for step in run.steps(total):
                 self._step(player, step, total)
