@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lsp_distillation.augmentation import CloudAugmentation
+from lsp_distillation.cloud_config import CloudAugmentation
 from lsp_distillation.cloud_data import CloudTask
 from lsp_distillation.cloud_problem import CloudProblem, cloud_logits
 from lsp_distillation.distillation import Trained, matched_layers, needs_layers

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lsp_distillation.augmentation import CloudAugmentation, augment
+from lsp_distillation.augmentation import augment
+from lsp_distillation.cloud_config import CloudAugmentation
 from lsp_distillation.cloud_data import CloudTask
 from lsp_distillation.dynamic_structure import dynamic_structure_loss
 from lsp_distillation.feature_distillation import Hints

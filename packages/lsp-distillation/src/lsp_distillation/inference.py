@@ -14,6 +14,10 @@ PIECE = 50_000
 """Nodes of several graphs that go through a network at once; a single graph always goes as one."""
 
 
+class NotFiniteError(ValueError):
+    """A network predicts NaN or infinity."""
+
+
 class Outputs(NamedTuple):
     """What a network says of all items of a task."""
 
@@ -31,7 +35,8 @@ def run_network(network: nn.Module, task: GraphTask, *, layers: Sequence[str] = 
         layers: Names of submodules whose outputs are wanted.
 
     Raises:
-        ValueError: A layer is unknown, or logits do not fit the task or are not finite.
+        ValueError: A layer is unknown, or logits do not fit the task.
+        NotFiniteError: Logits are not finite.
     """
     before = network.training
     network.eval()
@@ -90,6 +95,6 @@ def _check_logits(logits: Tensor, task: GraphTask) -> None:
             f"{tuple(logits.shape)}; it is for another number of classes, or another level"
         )
     if not bool(torch.isfinite(logits).all()):
-        raise ValueError(
+        raise NotFiniteError(
             f"the network's predictions for {task.name} are not finite; train it with a lower rate"
         )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from lsp_distillation.inference import NotFiniteError
 from lsp_distillation.term_weights import TermWeights, gradient_norm
 from lsp_distillation.terms_config import LABELS_ALONE, TermsConfig
 from lsp_distillation.training_config import TrainingConfig
@@ -297,7 +298,10 @@ class _Loop:
 
     def _validate(self, epoch: int) -> None:
         """Score the network and keep it if it is the best."""
-        score = self.problem.score(self.network, "val")
+        try:
+            score = self.problem.score(self.network, "val")
+        except NotFiniteError:
+            score = math.nan  # the log refuses it and names the last good state
         self.best.offer(self.network, epoch, score)
         self.run.log(epoch * self.problem.steps_per_epoch, split="validation", score=score)
 
