@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from lsp_distillation.augmentation import CloudAugmentation, augment
+from lsp_distillation.augmentation import augment
+from lsp_distillation.cloud_config import CloudAugmentation
 from tenfold_shared.seeds import torch_stream
 
 
