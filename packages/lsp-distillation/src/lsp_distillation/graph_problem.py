@@ -82,7 +82,8 @@ class GraphProblem:
         )
         self.hints: Hints | None = None
         if "hints" in self.used:
-            self.hints = Hints(*widths, random=torch_stream(seed, "hints")).to(task.graph.device)
+            self.hints = Hints(*widths, random=torch_stream(seed, "hints"))
+            self.hints.to(task.graph.device, task.x.dtype)
         self.positive: Tensor | None = None
         if task.task == "multilabel" and config.balance:
             labels = task.y[task.mask("train")]
