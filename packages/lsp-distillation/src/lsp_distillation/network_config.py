@@ -109,7 +109,7 @@ NETWORKS: dict[str, NetworkConfig | PointNetworkConfig] = {
     "ppi-teacher": _released(layers=3, width=256, heads=4, output_heads=6),
     "ppi-student": _released(layers=5, width=68, heads=2, output_heads=2),
     "gat-teacher": NetworkConfig(kind="gat", width=32, heads=8, residual="linear"),
-    "gat-student": NetworkConfig(kind="gat", layers=3, width=4, heads=2, residual="linear"),
+    "gat-student": NetworkConfig(kind="gat", width=8, residual="linear"),
     "gcn-teacher": NetworkConfig(kind="gcn", width=256, activation="relu"),
     "gcn-student": NetworkConfig(kind="gcn", width=16, activation="relu"),
     "sage-teacher": NetworkConfig(kind="sage", width=256, activation="relu"),

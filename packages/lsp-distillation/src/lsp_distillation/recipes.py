@@ -1,5 +1,7 @@
 """Teacher, student and their trainings for kinds of graphs, chosen on validation nodes; nothing heavy is imported."""
 
+from dataclasses import replace
+
 from lsp_distillation.network_config import NETWORKS, NetworkConfig, PointNetworkConfig
 from lsp_distillation.training_config import DistillConfig, TrainConfig, TrainingConfig
 
@@ -13,7 +15,7 @@ def _graphs(name: str) -> NetworkConfig:
 
 
 _FEW_LABELS = TrainingConfig(epochs=120, weight_decay=5e-3)
-_PROTEINS = TrainingConfig(epochs=300, weight_decay=5e-5)
+_PROTEINS = TrainingConfig(epochs=100, weight_decay=5e-5, balance=1.0)
 _DIGITS = TrainingConfig(epochs=60, weight_decay=5e-4)
 _POINTS = TrainingConfig(
     epochs=15, learning_rate=3e-3, weight_decay=1e-4, cosine=True, batch_graphs=32
@@ -23,7 +25,8 @@ _PPI = TrainingConfig(epochs=60, learning_rate=0.005, weight_decay=0.0, batch_gr
 TEACHERS: dict[str, TrainConfig] = {
     "standard": TrainConfig(network=_graphs("gat-teacher"), training=_FEW_LABELS),
     "proteins": TrainConfig(
-        network=NetworkConfig(layers=3, width=64, heads=4, residual="linear"), training=_PROTEINS
+        network=NetworkConfig(layers=3, width=64, heads=4, residual="linear", norm="layer"),
+        training=_PROTEINS,
     ),
     "ppi": TrainConfig(network=_graphs("ppi-teacher"), training=_PPI),
     "digits": TrainConfig(network=_graphs("gat-teacher"), training=_DIGITS),
@@ -39,7 +42,8 @@ TEACHERS: dict[str, TrainConfig] = {
 STUDENTS: dict[str, DistillConfig] = {
     "standard": DistillConfig(network=_graphs("gat-student"), training=_FEW_LABELS),
     "proteins": DistillConfig(
-        network=NetworkConfig(layers=3, width=8, heads=2, residual="linear"), training=_PROTEINS
+        network=NetworkConfig(width=16, residual="linear", norm="layer"),
+        training=replace(_PROTEINS, epochs=200),
     ),
     "ppi": DistillConfig(
         network=_graphs("ppi-student"),
