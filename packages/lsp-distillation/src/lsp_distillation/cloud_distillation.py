@@ -10,17 +10,18 @@ from lsp_distillation.cloud_config import CloudAugmentation
 from lsp_distillation.cloud_data import CloudTask
 from lsp_distillation.cloud_problem import CloudProblem, cloud_logits
 from lsp_distillation.distillation import Trained, matched_layers, needs_layers
-from lsp_distillation.learning import learn
+from lsp_distillation.learning import Learned, joined_processes, learn
 from lsp_distillation.metrics import Score, score_predictions
 from lsp_distillation.model_files import MODEL_FILE, Reading, Student
 from lsp_distillation.network_config import PointNetworkConfig
 from lsp_distillation.networks import build_network
 from lsp_distillation.structure_fidelity import StructureFidelity, dynamic_structure_fidelity
 from lsp_distillation.taps import LayerTaps
+from lsp_distillation.teacher_outputs import digest_of_module, digest_of_tensors
 from lsp_distillation.terms_config import LABELS_ALONE
 from lsp_distillation.training_config import DistillConfig, TrainConfig
 from tenfold_shared.devices import choose_device
-from tenfold_shared.distributed import current_world, synchronize_batchnorm
+from tenfold_shared.distributed import current_world
 from tenfold_shared.seeds import seed_global_state
 
 DEFAULT_AUGMENTATION = CloudAugmentation(scale=0.2, shift=0.1)
@@ -53,37 +54,56 @@ def train_on_clouds(
         ValueError: Teacher, clouds and settings do not fit.
     """
     place = choose_device(device)
-    role = "teacher" if teacher is None else "student"
-    network = new_point_network(config.points, task, seed=seed, role=role).to(place)
     terms = config.terms if isinstance(config, DistillConfig) else LABELS_ALONE
-    if current_world().size > 1:
-        synchronize_batchnorm(network)
-    pairs: tuple[tuple[str, str], ...] = ()
-    widths = (1, 1)
-    if teacher is not None and needs_layers(terms):
-        teacher = teacher.to(place)
-        pairs = matched_layers(terms.structure, teacher, network)
-        widths = _widths(network, teacher, task.points[:1].to(place), pairs[0])
-    problem = CloudProblem(
-        _moved(task, place),
-        config.training,
-        augmentation=augmentation,
-        terms=terms,
-        teacher=teacher,
-        pairs=pairs,
-        widths=widths,
-        seed=seed,
-    )
-    learned = learn(
-        config.training,
-        folder,
-        problem,
-        network,
-        record=config,
-        terms=terms,
-        seed=seed,
-        device=place,
-    )
+    with joined_processes(place):
+        role = "teacher" if teacher is None else "student"
+        network = new_point_network(config.points, task, seed=seed, role=role).to(place)
+        pairs: tuple[tuple[str, str], ...] = ()
+        widths = (1, 1)
+        if teacher is not None and needs_layers(terms):
+            pairs = matched_layers(terms.structure, teacher.to(place), network)
+            widths = _widths(network, teacher, task.points[:1].to(place), pairs[0])
+        problem = CloudProblem(
+            _moved(task, place),
+            config.training,
+            augmentation=augmentation,
+            terms=terms,
+            teacher=teacher if teacher is None else teacher.to(place),
+            pairs=pairs,
+            widths=widths,
+            seed=seed,
+        )
+        learned = learn(
+            config.training,
+            folder,
+            problem,
+            network,
+            record=config,
+            origin=_origin(task, teacher, augmentation),
+            terms=terms,
+            seed=seed,
+            device=place,
+        )
+        return _finish(config, folder, task, learned, seed=seed)
+
+
+def _origin(
+    task: CloudTask, teacher: nn.Module | None, augmentation: CloudAugmentation
+) -> dict[str, str]:
+    """Return digests of what a run learns from."""
+    masks = [mask for mask in (task.train_mask, task.val_mask, task.test_mask) if mask is not None]
+    return {
+        "clouds": digest_of_tensors([task.points, task.y]),
+        "split": digest_of_tensors(masks),
+        "teacher": "" if teacher is None else digest_of_module(teacher),
+        "augmentation": repr(augmentation),
+    }
+
+
+def _finish(
+    config: TrainConfig, folder: Path, task: CloudTask, learned: Learned, *, seed: int
+) -> Trained:
+    """Write the best state and return it."""
     reading = Reading(
         features=task.points.shape[2],
         outputs=task.classes,

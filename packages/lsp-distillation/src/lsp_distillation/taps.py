@@ -130,7 +130,9 @@ def call_network(
         if graph_of_node is None:
             return module(x, graph)
         return module(x, graph, graph_of_node, graphs=graphs)
-    if isinstance(x, SparseFeatures) or x.layout != torch.strided:  # PyG's layers multiply dense ones
+    if (
+        isinstance(x, SparseFeatures) or x.layout != torch.strided
+    ):  # PyG's layers multiply dense ones
         x = x.to_dense()
     known = inspect.signature(inner.forward).parameters
     more: dict[str, Any] = {}

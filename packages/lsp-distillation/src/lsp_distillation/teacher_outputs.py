@@ -79,8 +79,8 @@ def origin_of_data(task: GraphTask) -> dict[str, Any]:
     """Return digests of graph and features."""
     numbers = [] if task.graph_of_node is None else [task.graph_of_node]
     return {
-        "graph": _digest(numbers, more=f"{task.level} {task.graph.fingerprint}"),
-        "features": _digest(_parts(task.x)),
+        "graph": digest_of_tensors(numbers, more=f"{task.level} {task.graph.fingerprint}"),
+        "features": digest_of_tensors(_parts(task.x)),
         "precision": str(task.x.dtype),
     }
 
@@ -88,7 +88,7 @@ def origin_of_data(task: GraphTask) -> dict[str, Any]:
 def origin_of_targets(task: GraphTask) -> dict[str, Any]:
     """Return digests of targets and parts."""
     parts = [mask for mask in (task.train_mask, task.val_mask, task.test_mask) if mask is not None]
-    return {"targets": _digest([task.y]), "split": _digest(parts)}
+    return {"targets": digest_of_tensors([task.y]), "split": digest_of_tensors(parts)}
 
 
 def digest_of_module(module: nn.Module) -> str:
@@ -96,7 +96,7 @@ def digest_of_module(module: nn.Module) -> str:
     state = module.state_dict()
     said = "\n".join([repr(module), repr(getattr(module, "config", "")), *state])
     said = re.sub("0x[0-9a-f]+", "", said)  # addresses of functions differ between processes
-    return _digest([v for v in state.values() if isinstance(v, Tensor)], more=said)
+    return digest_of_tensors([v for v in state.values() if isinstance(v, Tensor)], more=said)
 
 
 def save_outputs(path: Path, outputs: TeacherOutputs) -> None:
@@ -163,7 +163,7 @@ def _parts(x: Tensor) -> list[Tensor]:
     return [x]
 
 
-def _digest(tensors: Sequence[Tensor], *, more: str = "") -> str:
+def digest_of_tensors(tensors: Sequence[Tensor], *, more: str = "") -> str:
     """Return a digest of shapes, types and bits."""
     digest = hashlib.sha256(more.encode())
     for tensor in tensors:
