@@ -12,6 +12,7 @@ VERBS = {
     "distill": "lsp_distillation.verbs.distill:distill",
     "evaluate": "lsp_distillation.verbs.evaluate:evaluate",
     "compare": "lsp_distillation.verbs.evaluate:compare",
+    "tune": "lsp_distillation.verbs.tune:tune",
     "clouds": "lsp_distillation.verbs.clouds:clouds",
     "export": "lsp_distillation.verbs.export:export",
     "plot": "lsp_distillation.verbs.picture:plot",

@@ -133,3 +133,77 @@ def structure_entropies(
     axes[0, 0].set(xlabel="1 - entropy / entropy of uniform", ylabel="share of nodes below")
     axes[0, 0].legend(fontsize=8)
     return figure
+
+
+def setting_scores(means: Mapping[tuple[float, float | str], float]) -> Figure:
+    """Draw the validation score of every weight and bandwidth as a heat map.
+
+    Args:
+        means: By weight (-1: automatic) and bandwidth.
+    """
+    weights = sorted({weight for weight, _ in means})
+    bandwidths = sorted({width for _, width in means}, key=str)
+    table = np.array([[means.get((w, b), np.nan) for w in weights] for b in bandwidths])
+    figure, axes = new_figure(width=1.1 * len(weights) + 2.6, height=0.6 * len(bandwidths) + 1.8)
+    plot = axes[0, 0]
+    plot.imshow(table, aspect="auto", cmap="cividis")
+    low = np.nanmin(table) + 0.5 * np.ptp(table[np.isfinite(table)])
+    for row, column in np.ndindex(*table.shape):
+        value = table[row, column]
+        plot.text(
+            column, row, f"{value:.3f}", ha="center", va="center",
+            color="white" if value <= low else "black",
+        )  # fmt: skip
+    plot.set_xticks(range(len(weights)), ["auto" if w < 0 else f"{w:g}" for w in weights])
+    plot.set_yticks(range(len(bandwidths)), [str(b) for b in bandwidths])
+    plot.set(xlabel="weight of the structure term", ylabel="bandwidth", title="validation score")
+    return figure
+
+
+def costs(cells: Sequence[Cell]) -> Figure:
+    """Draw test scores against weights and against inference time: every dot is a network of one seed.
+
+    Args:
+        cells: Of one comparison.
+    """
+    figure, axes = new_figure(columns=2, width=10, height=3.8)
+    methods = list(dict.fromkeys(one.method for one in cells))
+    for plot, name in zip(axes[0], ("parameters", "inference_seconds"), strict=True):
+        for index, method in enumerate(methods):
+            ones = [one for one in cells if one.method == method]
+            plot.plot(
+                [getattr(one, name) for one in ones], [one.score for one in ones], linestyle="", label=method,
+                color=COLORS[index % len(COLORS)], alpha=0.7, markersize=5,
+                marker="os^Dv<>P"[index % 8],
+            )  # fmt: skip
+        plot.set_xscale("log")
+        plot.minorticks_off()  # their labels overlap
+        plot.set(xlabel=name.replace("_", " "), ylabel="test score")
+        plot.grid(alpha=0.3)
+    axes[0, 1].legend(fontsize=8)
+    return figure
+
+
+def feature_distances(
+    networks: Mapping[str, Float[Tensor, "points width"]],
+    points: Float[Tensor, "points axes"],
+    *,
+    marked: int,
+) -> Figure:
+    """Draw one cloud per network, points colored by their distance to a marked one in its features (figure 1).
+
+    Args:
+        networks: Features of every point by name of the network, each of its own width.
+        points: Where they are; the first two axes are drawn.
+        marked: Number of the point.
+    """
+    figure, axes = new_figure(columns=len(networks), width=3.2 * len(networks), height=3.4)
+    for plot, (name, features) in zip(axes[0], networks.items(), strict=True):
+        distances = (features - features[marked]).norm(dim=1)
+        shares = (distances / distances.max().clamp(min=1e-12)).numpy()
+        plot.scatter(points[:, 0], -points[:, 1], c=shares, cmap="viridis_r", s=14)
+        plot.plot(points[marked, 0], -points[marked, 1], "*", color=COLORS[1], markersize=14)
+        plot.set_title(name, fontsize=9)
+        plot.set_aspect("equal")
+        plot.set_axis_off()
+    return figure

@@ -20,7 +20,7 @@ from tenfold_shared.refusals import refuses
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-What = Literal["curves", "differences", "neighborhoods", "entropies"]
+What = Literal["curves", "differences", "costs", "neighborhoods", "entropies", "shapes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,11 @@ class Plot(GraphOptions, TeacherOptions):
     """Settings of `plot`."""
 
     what: Annotated[What, tyro.conf.Positional]
-    """`curves` of a run, `differences` of a comparison, `neighborhoods` of some nodes, or `entropies` of kernels."""
+    """`curves` of a run; `differences` and `costs` of a comparison; on a graph `neighborhoods` of some nodes and
+    `entropies` of kernels; `shapes`: distances to one point in the features of networks on clouds."""
 
     graph: str = ""
-    """For `neighborhoods` and `entropies`: a set by name, or a file."""
+    """For `neighborhoods` and `entropies`: a set by name, or a file; for `shapes` clouds."""
 
     teacher: str = ""
     """For `neighborhoods` and `entropies`: file or run folder, or `package.module:factory`."""
@@ -40,10 +41,10 @@ class Plot(GraphOptions, TeacherOptions):
     """Run folder of `train` or `distill` for `curves`, folder of `compare` for `differences`."""
 
     students: tuple[Path, ...] = ()
-    """Files or run folders, for `neighborhoods`."""
+    """Files or run folders, for `neighborhoods` and `shapes`."""
 
     nodes: tuple[int, ...] = (0, 1, 2)
-    """For `neighborhoods`."""
+    """For `neighborhoods`; for `shapes` the number of the test cloud."""
 
 
 @refuses
@@ -52,7 +53,10 @@ def plot(config: Plot) -> None:
     from tenfold_shared.plots import save_figure
 
     out = config.out or Path(f"{config.what}.png")
-    figure = _of_folder(config) if config.what in ("curves", "differences") else _of_graph(config)
+    if config.what in ("curves", "differences", "costs"):
+        figure = _of_folder(config)
+    else:
+        figure = _of_cloud(config) if config.what == "shapes" else _of_graph(config)
     save_figure(figure, out)
     emit([{"name": config.what, "value": str(out)}], json=config.json)
 
@@ -60,7 +64,7 @@ def plot(config: Plot) -> None:
 def _of_folder(config: Plot) -> "Figure":
     """Draw what a folder holds."""
     from lsp_distillation.comparison import CELLS, read_cells
-    from lsp_distillation.figures import paired_differences, training_curves
+    from lsp_distillation.figures import costs, paired_differences, training_curves
 
     if config.run is None:
         raise UserError(f"plot {config.what} needs --run, the folder of a run or comparison.")
@@ -72,7 +76,7 @@ def _of_folder(config: Plot) -> "Figure":
         raise UserError(
             f"{config.run / CELLS} holds no finished comparison; let `compare` end, then plot."
         )
-    return paired_differences(cells)
+    return costs(cells) if config.what == "costs" else paired_differences(cells)
 
 
 def _of_graph(config: Plot) -> "Figure":
@@ -101,3 +105,29 @@ def _of_graph(config: Plot) -> "Figure":
     if any(not 0 <= node < task.nodes for node in config.nodes):
         raise UserError(f"--nodes must be within 0 and {task.nodes - 1}, got {config.nodes}.")
     return neighborhood_bars(embeddings, task.graph, config.nodes)
+
+
+def _of_cloud(config: Plot) -> "Figure":
+    """Draw one cloud as several networks see it."""
+    import torch
+
+    from lsp_distillation.figures import feature_distances
+    from lsp_distillation.model_files import Student
+    from lsp_distillation.point_clouds import open_clouds
+    from lsp_distillation.taps import LayerTaps, last_hidden_layer
+
+    if not config.graph or not config.teacher:
+        raise UserError("plot shapes needs --graph, the clouds, and --teacher.")
+    files = {"teacher": model_file(Path(config.teacher))}
+    files |= {str(path): model_file(path) for path in config.students}
+    students = {name: Student.load(path) for name, path in files.items()}
+    count = int(students["teacher"].about.get("points", 128))
+    task = open_clouds(config.graph, points=count, seed=config.seed, data=config.data)
+    points = task.part("test", limit=config.nodes[0] + 1).points[-1:]
+    features = {}
+    for name, student in students.items():
+        layer = last_hidden_layer(student.network)
+        with torch.no_grad(), LayerTaps(student.network, (layer,)) as taps:
+            student.network(points)
+        features[name] = taps[layer][0]
+    return feature_distances(features, points[0], marked=0)
