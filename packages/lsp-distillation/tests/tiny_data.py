@@ -11,6 +11,9 @@ def make_tiny_data(folder: Path) -> None:
     """Write a random graph of 60 nodes in three classes as npz, safetensors and a saved PyG `Data`."""
     from lsp_distillation.generated_tasks import block_task
     from lsp_distillation.graph_files import write_graph
+    from lsp_distillation.model_files import Student, reading_of
+    from lsp_distillation.network_config import NetworkConfig
+    from lsp_distillation.networks import build_network
     from lsp_distillation.pyg_data import to_pyg_data
     from lsp_distillation.splits import random_split
 
@@ -23,3 +26,7 @@ def make_tiny_data(folder: Path) -> None:
     import torch
 
     torch.save(to_pyg_data(task), folder / "data.pt")
+
+    config = NetworkConfig(width=4)
+    network = build_network(config, features=task.features, outputs=task.outputs)
+    Student(network, config, reading_of(task)).save(folder / "teacher.safetensors")

@@ -16,6 +16,7 @@ class Demo(Options):
 
     def __post_init__(self) -> None:
         """Check the range."""
+        super().__post_init__()
         if self.seeds < 1:
             raise ValueError(f"seeds must be at least 1, got {self.seeds}")
 

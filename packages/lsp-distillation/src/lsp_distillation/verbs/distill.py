@@ -51,6 +51,7 @@ class Distill(GraphOptions, TeacherOptions):
 
     def __post_init__(self) -> None:
         """Check that there is something to learn from."""
+        super().__post_init__()
         if not self.teacher and self.cache is None:
             raise ValueError("distill needs --teacher, or --cache with what a teacher said")
 
