@@ -151,7 +151,7 @@ def test_what_cannot_be_divided_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="targets of graphs"):
         batches_of(of_graphs(task), TrainingConfig(fanouts=(2,)), "remove", seed=0)
     two_processes(monkeypatch)
-    with pytest.raises(ValueError, match="single|processes needs a graph"):
+    with pytest.raises(ValueError, match=r"single|processes needs a graph"):
         batches_of(blocks(), TrainingConfig(), "remove", seed=0)
     with pytest.raises(ValueError, match="choose another batch_graphs"):
         batches_of(task, TrainingConfig(batch_graphs=3), "remove", seed=0)

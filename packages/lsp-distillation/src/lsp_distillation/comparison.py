@@ -1,6 +1,7 @@
 """Methods x seeds on one protocol: every student of a seed has the same split, teacher and first weights."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -229,7 +230,7 @@ def fidelity_of(
 ) -> tuple[float, float, float]:
     """Return KL, the uniform distribution's KL, and the correlation, of the first matched layers."""
     if network is teacher or task.graph.with_self_loops("remove").edges == 0:
-        return (float("nan"),) * 3
+        return math.nan, math.nan, math.nan
     pair = matched_layers(config.terms.structure, teacher, network)[0]
     embeddings: list[Tensor] = [
         run_network(one.to(task.graph.device), task, layers=[name]).embeddings[name]

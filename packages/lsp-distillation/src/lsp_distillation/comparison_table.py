@@ -71,7 +71,7 @@ def difference_row(ones: Sequence[Cell], others: Sequence[Cell], *, error: bool 
         "difference": sign * found.mean,
         "low": low,
         "high": high,
-        "better_in": f"{found.better} of {found.count}",
+        "better_in": f"{found.better} of {found.pairs}",
         "verdict": found.verdict,
     }
 

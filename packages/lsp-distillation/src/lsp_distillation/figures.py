@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def paired_differences(cells: Sequence[Cell]) -> Figure:
         found = paired_difference(scores, labels)
         color = "gray" if method == TEACHER else COLORS[0]
         plot.plot(np.subtract(scores, labels), [place] * len(labels), ".", color=color, alpha=0.5)
-        if found.count > 1:
+        if found.pairs > 1:
             plot.plot([found.low, found.high], [place, place], color=color, linewidth=2)
         plot.plot(found.mean, place, "D", color=color)
     plot.axvline(0, color="black", linewidth=0.8)
@@ -135,7 +136,7 @@ def structure_entropies(
     return figure
 
 
-def setting_scores(means: Mapping[tuple[float, float | str], float]) -> Figure:
+def setting_scores(means: Mapping[tuple[float, Any], float]) -> Figure:
     """Draw the validation score of every weight and bandwidth as a heat map.
 
     Args:

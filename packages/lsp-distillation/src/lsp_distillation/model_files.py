@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lsp_distillation.feature_rows import normalize_rows
 from lsp_distillation.inference import run_network
-from lsp_distillation.metrics import Score, score_predictions
+from lsp_distillation.metrics import Score, Task, score_predictions
 from lsp_distillation.network_config import NetworkConfig, PointNetworkConfig
 from lsp_distillation.networks import build_network
 from lsp_distillation.node_data import GraphTask, Level
@@ -32,7 +32,7 @@ class Reading:
     features: int
     """Width of a node's features, or coordinates of a point."""
     outputs: int
-    task: str
+    task: Task
     """`multiclass`, `multilabel` or `regression`."""
     level: Level = "node"
     class_names: tuple[str, ...] = ()

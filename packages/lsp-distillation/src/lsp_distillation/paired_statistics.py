@@ -16,13 +16,13 @@ class PairedDifference(NamedTuple):
     high: float
     better: int
     """Seeds in which the first method was better."""
-    count: int
+    pairs: int
     """Seeds."""
 
     @property
     def verdict(self) -> str:
         """Say in words what the interval allows to say."""
-        if self.count < 2:
+        if self.pairs < 2:
             return "one seed says nothing"
         if self.low > 0:
             return "better"

@@ -20,11 +20,11 @@ def relation_loss(
     Distances are divided by their mean; angles are those of all triples of the first `ANGLE_NODES` nodes. Both are
     compared by the Huber loss.
     """
-    distances = [_relative_distances(z) for z in (student, teacher)]
-    cosines = [_angles(z[:ANGLE_NODES]) for z in (student, teacher)]
-    return _DISTANCE_WEIGHT * functional.smooth_l1_loss(
-        *distances
-    ) + _ANGLE_WEIGHT * functional.smooth_l1_loss(*cosines)
+    distance = functional.smooth_l1_loss(_relative_distances(student), _relative_distances(teacher))
+    angle = functional.smooth_l1_loss(
+        _angles(student[:ANGLE_NODES]), _angles(teacher[:ANGLE_NODES])
+    )
+    return _DISTANCE_WEIGHT * distance + _ANGLE_WEIGHT * angle
 
 
 def similarity_loss(

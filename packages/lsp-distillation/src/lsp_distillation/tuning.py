@@ -73,8 +73,12 @@ def tune(
         UserError: The folder is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = {trial[:3]: trial for trial in read_trials(folder)}
-    wanted = [(w, b, s) for w in config.weights for b in config.bandwidths for s in config.seeds]
+    known: dict[tuple[float, Bandwidth, int], Trial] = {
+        (one.weight, one.bandwidth, one.seed): one for one in read_trials(folder)
+    }
+    wanted: list[tuple[float, Bandwidth, int]] = [
+        (w, b, s) for w in config.weights for b in config.bandwidths for s in config.seeds
+    ]
     for weight, bandwidth, seed in wanted:
         if (weight, bandwidth, seed) in known:
             continue
@@ -108,7 +112,9 @@ def read_trials(folder: Path) -> list[Trial]:
 
 def mean_scores(trials: Sequence[Trial]) -> dict[tuple[float, Bandwidth], float]:
     """Return the mean validation score of each setting, the best first."""
-    settings = dict.fromkeys((one.weight, one.bandwidth) for one in trials)
+    settings: dict[tuple[float, Bandwidth], None] = dict.fromkeys(
+        (one.weight, one.bandwidth) for one in trials
+    )
     means = {
         key: sum(scores) / len(scores)
         for key in settings

@@ -76,7 +76,7 @@ def distill(config: Distill) -> None:
         teacher=_teacher(config, task),
         seed=config.seed,
         device=config.device,
-        **preparation(config),
+        **preparation(config),  # pyright: ignore[reportArgumentType]
     )
     rows = [
         {"name": "network", "value": str(out / MODEL_FILE)},
