@@ -1,7 +1,7 @@
 """LSP on graphs that change at every step: both local structures over the union of the edges (section 1.4)."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lsp_distillation.edge_similarity import Reduce, similarities
@@ -31,8 +31,8 @@ def union_graph(first: Graph, second: Graph) -> Graph:
 
 
 def union_neighborhoods(
-    first: Int[Tensor, "clouds points k"],
-    second: Int[Tensor, "clouds points m"],
+    first: Tensor,
+    second: Tensor,
     *,
     self_loops: bool = True,
 ) -> TableNeighborhoods:
@@ -60,10 +60,10 @@ def union_neighborhoods(
 
 
 def dynamic_divergence(
-    student: Float[Tensor, "clouds points student_width"],
-    teacher: Float[Tensor, "clouds points teacher_width"],
-    student_neighbors: Int[Tensor, "clouds points k"],
-    teacher_neighbors: Int[Tensor, "clouds points m"],
+    student: Tensor,
+    teacher: Tensor,
+    student_neighbors: Tensor,
+    teacher_neighbors: Tensor,
     *,
     kernel: KernelConfig,
     direction: Direction = "teacher",
@@ -95,10 +95,10 @@ def dynamic_divergence(
 
 
 def dynamic_structure_loss(
-    student: Float[Tensor, "clouds points student_width"],
-    teacher: Float[Tensor, "clouds points teacher_width"],
-    student_neighbors: Int[Tensor, "clouds points k"],
-    teacher_neighbors: Int[Tensor, "clouds points m"],
+    student: Tensor,
+    teacher: Tensor,
+    student_neighbors: Tensor,
+    teacher_neighbors: Tensor,
     *,
     kernel: KernelConfig,
     direction: Direction = "teacher",

@@ -35,10 +35,10 @@ class Graph:
     @classmethod
     def from_edges(
         cls,
-        edge_index: Int[Tensor, "2 edges"],
+        edge_index: Tensor,
         *,
         nodes: int,
-        weights: Float[Tensor, " edges"] | None = None,
+        weights: Tensor | None = None,
         self_loops: SelfLoops = "keep",
         symmetric: bool = False,
     ) -> "Graph":

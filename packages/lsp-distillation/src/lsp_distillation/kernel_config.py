@@ -18,15 +18,13 @@ UNBOUNDED: tuple[KernelName, ...] = ("euclidean", "linear", "polynomial")
 class KernelConfig:
     """SIM of arXiv:2003.10477 between the embeddings a and b of two neighbors.
 
-    | name | similarity |
-    | --- | --- |
-    | euclidean | sign * |a - b|^2 / m |
-    | linear | a . b / m |
-    | polynomial | (a . b + offset)^degree / m |
-    | rbf | exp(-|a - b|^2 / (2 bandwidth^2)) |
-    | gaussian | -|a - b|^2 / (2 bandwidth^2) |
-    | laplacian | exp(-|a - b|_1 / bandwidth); with bandwidth 100 what the released code runs |
-    | cosine | a . b / (|a| |b|), 0 for a zero embedding |
+    - euclidean: ``sign * |a - b|^2 / m``
+    - linear: ``a . b / m``
+    - polynomial: ``(a . b + offset)^degree / m``
+    - rbf: ``exp(-|a - b|^2 / (2 bandwidth^2))``
+    - gaussian: ``-|a - b|^2 / (2 bandwidth^2)``
+    - laplacian: ``exp(-|a - b|_1 / bandwidth)``; with bandwidth 100 what the released code runs
+    - cosine: ``a . b / (|a| |b|)``, 0 for a zero embedding
 
     m is the mean magnitude over the edges, a constant under differentiation, or 1 without `normalize`.
 

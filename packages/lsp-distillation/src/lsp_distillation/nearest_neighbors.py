@@ -1,7 +1,7 @@
 """The nearest points of each point of a cloud; torch-cluster is not needed."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 _CHUNK = 2**19
@@ -11,9 +11,7 @@ _EXACT_WIDTH = 8
 """Up to this width distances come from differences; wider ones from products of centered points."""
 
 
-def nearest_neighbors(
-    points: Float[Tensor, "clouds points width"], k: int
-) -> Int[Tensor, "clouds points k"]:
+def nearest_neighbors(points: Tensor, k: int) -> Int[Tensor, "clouds points k"]:
     """Return the k nearest points of each point, nearest first; the first is the point itself.
 
     Args:
