@@ -33,16 +33,18 @@ def build_foreign(
     sys.path.insert(0, "")
     try:
         factory = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever a user's module raises
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{source} cannot be imported ({error}); name package.module:factory."
+            f"{source} cannot be imported ({reason}); name package.module:factory."
         ) from error
     finally:
         sys.path[:] = before
     try:
         network = factory(**arguments)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{source} does not take {dict(arguments)}: {error}.") from error
+    except Exception as error:  # whatever a user's factory raises
+        reason = " ".join(str(error).split())
+        raise UserError(f"{source} does not take {dict(arguments)}: {reason}.") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{source} returned {type(network).__name__}, not a torch module.")
     if weights is not None:

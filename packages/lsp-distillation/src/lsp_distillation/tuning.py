@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from torch import nn
 
 from lsp_distillation.distillation import distill
+from lsp_distillation.learning import agree_on_origin
 from lsp_distillation.node_data import GraphTask
+from lsp_distillation.teacher_outputs import (
+    digest_of_module,
+    origin_of_data,
+    origin_of_targets,
+)
 from lsp_distillation.terms_config import AUTO, check_weight
 from lsp_distillation.training_config import DistillConfig
 from tenfold_shared.errors import UserError
@@ -70,9 +76,15 @@ def tune(
         device: Where.
 
     Raises:
-        UserError: The folder is damaged.
+        UserError: The folder is damaged, or holds trials on something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    agree_on_origin(
+        folder,
+        origin_of_data(task)
+        | origin_of_targets(task)
+        | {"teacher": digest_of_module(teacher), "student": asdict(student)},
+    )
     known: dict[tuple[float, Bandwidth, int], Trial] = {
         (one.weight, one.bandwidth, one.seed): one for one in read_trials(folder)
     }

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import tyro
 
 from lsp_distillation.cloud_config import CloudAugmentation
+from lsp_distillation.network_config import PointNetworkConfig
 from lsp_distillation.recipes import STUDENTS, TEACHERS
 from lsp_distillation.terms_config import LABELS_ALONE
 from lsp_distillation.training_config import DistillConfig
 from lsp_distillation.verbs.sources import model_file
 from tenfold_shared.commands import Options, emit
+from tenfold_shared.errors import UserError
 from tenfold_shared.refusals import refuses
 
 
@@ -64,7 +66,10 @@ def clouds(config: Clouds) -> None:
     )
     settings, guide = config.settings, None
     if config.teacher is not None:
-        guide = Student.load(model_file(config.teacher)).network
+        loaded = Student.load(model_file(config.teacher))
+        if not isinstance(loaded.config, PointNetworkConfig):
+            raise UserError(f"{config.teacher} is a network on graphs; train a teacher on clouds.")
+        guide = loaded.network
     elif settings.points == STUDENTS["points"].points:
         settings = replace(settings, points=TEACHERS["points"].points)
     if guide is None:

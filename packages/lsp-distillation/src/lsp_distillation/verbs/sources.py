@@ -91,6 +91,7 @@ def open_teacher(config: TeacherOptions) -> "nn.Module":
     """
     from lsp_distillation.foreign_networks import build_foreign
     from lsp_distillation.model_files import Student
+    from lsp_distillation.network_config import NetworkConfig
 
     if ":" in config.teacher and not Path(config.teacher).exists():
         arguments = parse_arguments(config.teacher_arguments)
@@ -99,7 +100,10 @@ def open_teacher(config: TeacherOptions) -> "nn.Module":
         raise UserError(
             f"--teacher-weights is for package.module:factory; {config.teacher} has its own weights."
         )
-    return Student.load(model_file(Path(config.teacher))).network
+    loaded = Student.load(model_file(Path(config.teacher)))
+    if not isinstance(loaded.config, NetworkConfig):
+        raise UserError(f"{config.teacher} is a network on point clouds; use the verb clouds.")
+    return loaded.network
 
 
 def model_file(path: Path) -> Path:
