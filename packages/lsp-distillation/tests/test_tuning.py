@@ -50,5 +50,5 @@ def test_means_are_over_seeds_the_best_first():
 
 def test_bad_settings_are_refused():
     for change in ({"weights": ()}, {"seeds": (1, 1)}, {"weights": (-3.0,)}):
-        with pytest.raises(ValueError, match="weight|seeds"):
+        with pytest.raises(ValueError, match=r"weight|seeds"):
             TuneConfig(**change)
