@@ -4,6 +4,7 @@ import logging
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -109,7 +110,26 @@ def leave(options: Options) -> int:
     return options.seed
 
 
-VERBS = {"train": train, "build": build, "refuse": refuse, "crash": crash, "leave": leave}
+class OddDataWarning(UserWarning):
+    """A warning of the program's own."""
+
+    __module__ = "toy_program.data"
+
+
+def warn(options: Options) -> None:
+    """Warn."""
+    warnings.warn("odd data", OddDataWarning, stacklevel=1)
+    warnings.warn("deprecated", UserWarning, stacklevel=1)
+
+
+VERBS = {
+    "warn": warn,
+    "train": train,
+    "build": build,
+    "refuse": refuse,
+    "crash": crash,
+    "leave": leave,
+}
 
 
 def main(argv):
@@ -127,6 +147,15 @@ def test_results_go_to_stdout_and_the_rest_to_stderr():
     assert result.stdout == "name  value\nloss    0.5\n"
     assert result.stderr == "training\ntoy-program: warning: odd data\n"
     assert seen == [TrainOptions(photos=Path("photos"))]
+
+
+@pytest.mark.filterwarnings("always")
+def test_own_warnings_are_lines_and_those_of_others_name_their_place():
+    before = warnings.showwarning
+    shown = run("warn").stderr
+    assert shown.startswith("toy-program: warning: odd data\n")
+    assert "OddDataWarning" not in shown
+    assert warnings.showwarning is before
 
 
 def test_verbosity_and_json():

@@ -1,13 +1,14 @@
-"""Entropies and gradient shares on cases known in advance."""
+"""Distances from uniform and gradient shares on cases known in advance."""
 
 import math
 
 import torch
 
-from lsp_distillation.activity import gradient_norm_at, loss_activity, relative_entropy
+from lsp_distillation.activity import loss_activity
 from lsp_distillation.graph import Graph
 from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities, local_structure_loss
+from lsp_distillation.term_weights import gradient_norm
 
 
 def _star() -> Graph:
@@ -15,18 +16,12 @@ def _star() -> Graph:
     return Graph.from_edges(torch.tensor([[1, 2, 3, 0], [0, 0, 0, 1]]), nodes=4)
 
 
-def test_relative_entropy() -> None:
-    log_p = torch.tensor([0.5, 0.25, 0.25, 1.0], dtype=torch.float64).log()
-    expected = torch.tensor([1.5 * math.log(2) / math.log(3), 1, 1, 1], dtype=torch.float64)
-    assert torch.allclose(relative_entropy(log_p, _star()), expected)
-
-
 def test_gradient_norm_keeps_the_graph() -> None:
     x = torch.tensor([3.0, 4.0], requires_grad=True)
     loss = x.square().sum() / 2
-    assert gradient_norm_at(loss, x) == 5
+    assert gradient_norm(loss, (x,)) == 5
     loss.backward()
-    assert gradient_norm_at(torch.ones((), requires_grad=True) * 2, x) == 0
+    assert gradient_norm(torch.ones((), requires_grad=True) * 2, (x,)) == 0
 
 
 def test_loss_activity_of_a_live_and_a_dead_term() -> None:
@@ -47,7 +42,7 @@ def test_loss_activity_of_a_live_and_a_dead_term() -> None:
             graph=graph,
         )
         assert found.is_active is alive
-        expected = gradient_norm_at(structure, student) / math.sqrt(8)
+        expected = gradient_norm(structure, (student,)) / math.sqrt(8)
         assert math.isclose(found.gradient_share, expected, rel_tol=1e-6)
         flat = math.log(3) + (log_s[:3].exp() * log_s[:3]).sum().item()
         assert math.isclose(found.student_from_uniform, flat, abs_tol=1e-12)

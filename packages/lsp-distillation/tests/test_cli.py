@@ -47,6 +47,18 @@ def test_train_reports_validation_and_writes_the_network(place: Path, tmp_path: 
     assert (out / "model.safetensors").read_bytes() == first
 
 
+def test_check_estimates_and_writes_nothing(place: Path, tmp_path: Path):
+    out = tmp_path / "none"
+    for words in (
+        ["train", place / "graph.npz", *SMALL_TEACHER],
+        ["distill", place / "graph.npz", "--teacher", place / "teacher", *SMALL],
+    ):
+        named = {row["name"]: row["value"] for row in rows_of(*words, "--check", "--out", out)}
+        assert named["CPU seconds an epoch"] > 0
+        assert not out.exists()
+    assert named["the term"] == "alive"
+
+
 @pytest.mark.parametrize("file", ["graph.npz", "graph.safetensors", "data.pt"])
 def test_distill_reads_every_kind_of_file(place: Path, tmp_path: Path, file: str):
     words = ["--teacher", place / "teacher" / "model.safetensors", *SMALL, "--out", tmp_path]

@@ -21,6 +21,7 @@ import threading
 import traceback
 import types
 import typing
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
@@ -178,7 +179,7 @@ def _dispatch(
 def _run_verb(program: str, name: str, verb: Verb, arguments: list[str]) -> int:
     """Parse the verb's settings, run it, and turn a UserError into one line."""
     debug = "--debug" in arguments
-    with _logging_to_stderr(program) as loggers, _sigterm_unwinds():
+    with _logging_to_stderr(program) as loggers, _own_warnings(program), _sigterm_unwinds():
         try:
             settings = parse_settings(
                 _settings_class(verb),
@@ -244,6 +245,23 @@ def _logging_to_stderr(program: str) -> Generator[list[logging.Logger]]:
         root.removeHandler(handler)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _own_warnings(program: str) -> Generator[None]:
+    """Show warnings of the program's own kinds as lines: where they were raised helps no user."""
+    own = (program.replace("-", "_"), "tenfold_shared")
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if category.__module__.split(".")[0] in own:
+                logging.getLogger(own[0]).warning("%s", message)
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 class _Handler(logging.StreamHandler[typing.TextIO]):

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lsp_distillation.activity import loss_activity as loss_activity
+    from lsp_distillation.checking import check_distillation as check_distillation
     from lsp_distillation.comparison import CompareConfig as CompareConfig
     from lsp_distillation.comparison import compare as compare
     from lsp_distillation.compressing import compress as compress
@@ -62,12 +64,14 @@ _MODULES = {
     "TrainConfig": "training_config",
     "TrainingConfig": "training_config",
     "build_network": "networks",
+    "check_distillation": "checking",
     "compare": "comparison",
     "compress": "compressing",
     "distill": "distillation",
     "dynamic_structure_fidelity": "structure_fidelity",
     "dynamic_structure_loss": "dynamic_structure",
     "from_pyg_data": "pyg_data",
+    "loss_activity": "activity",
     "local_log_probabilities": "local_structure",
     "local_structure_loss": "local_structure",
     "nearest_neighbors": "nearest_neighbors",

@@ -1,9 +1,8 @@
-"""Whether the loss does anything: how far local structures are from uniform, and its share of the gradient."""
+"""Whether the term does anything: how far local structures are from uniform, and its share of the gradient."""
 
 import math
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
@@ -11,6 +10,7 @@ from lsp_distillation.graph import Graph
 from lsp_distillation.local_structure import FLAT
 from lsp_distillation.neighborhoods import neighborhoods_of
 from lsp_distillation.structure_divergence import uniform_divergence
+from lsp_distillation.term_weights import gradient_norm
 
 
 class LossActivity(NamedTuple):
@@ -27,30 +27,6 @@ class LossActivity(NamedTuple):
     def is_active(self) -> bool:
         """Whether a structure is not flat and the term has a gradient."""
         return max(self[:2]) >= FLAT and self.gradient_share > 0
-
-
-def gradient_norm_at(loss: Float[Tensor, ""], tensor: Tensor) -> float:
-    """Return the norm of a loss's gradient at a tensor, 0 if it does not depend on it; its graph is kept.
-
-    Args:
-        loss: Scalar, not yet propagated.
-        tensor: Such as the student's matched layer.
-    """
-    (gradient,) = torch.autograd.grad(loss, tensor, retain_graph=True, allow_unused=True)
-    return 0.0 if gradient is None else float(gradient.double().norm())
-
-
-def relative_entropy(log_p: Float64[Tensor, " edges"], graph: Graph) -> Float64[Tensor, " nodes"]:
-    """Return the entropy of each node's local structure over that of the uniform one; 1 with less than two neighbors.
-
-    Args:
-        log_p: Log-probabilities of the edges.
-        graph: Theirs.
-    """
-    around = neighborhoods_of(graph)
-    largest = around.degrees.double().clamp(min=1).log()
-    entropy = -around.sums(log_p.exp() * log_p)
-    return torch.where(largest > 0, entropy / largest, 1.0)
 
 
 def loss_activity(
@@ -73,8 +49,8 @@ def loss_activity(
         graph: Of both structures.
     """
     around = neighborhoods_of(graph)
-    task = gradient_norm_at(task_loss, student)
-    structure = gradient_norm_at(structure_loss, student)
+    task = gradient_norm(task_loss, (student,))
+    structure = gradient_norm(structure_loss, (student,))
     without_task = math.inf if structure > 0 else 0.0
     return LossActivity(
         student_from_uniform=float(uniform_divergence(student_log_p.detach(), around)),

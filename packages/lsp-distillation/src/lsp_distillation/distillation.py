@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from lsp_distillation.graph_problem import GraphProblem
@@ -35,6 +36,17 @@ class Trained(NamedTuple):
 
     student: Student
     learned: Learned
+
+
+class Lesson(NamedTuple):
+    """What a student learns, before its first step."""
+
+    network: nn.Module
+    """The student."""
+    pairs: tuple[tuple[str, str], ...]
+    """Matched layers (teacher, student)."""
+    outputs: TeacherOutputs
+    problem: GraphProblem
 
 
 def train_teacher(
@@ -112,27 +124,16 @@ def distill(
     """
     place = choose_device(device)
     with joined_processes(place):
-        here = task.to(place)
-        network = new_network(config.network, task, seed=seed, role="student")
-        pairs = layers or matched_layers(config.terms.structure, teacher, network)
-        pairs = pairs if needs_layers(config.terms) else ()
-        outputs = _outputs_of(teacher, here, pairs, config.terms)
-        problem = GraphProblem(
-            here,
-            config.training,
-            terms=config.terms,
-            teacher=outputs,
-            pairs=pairs,
-            widths=_widths(network, here, pairs, outputs),
-            seed=seed,
+        lesson = prepare_lesson(
+            config, task=task, teacher=teacher, layers=layers, seed=seed, place=place
         )
         learned = learn(
             config.training,
             folder,
-            problem,
-            network,
+            lesson.problem,
+            lesson.network,
             record=config,
-            origin=outputs.origin | origin_of_targets(task),
+            origin=lesson.outputs.origin | origin_of_targets(task),
             terms=config.terms,
             seed=seed,
             device=place,
@@ -140,8 +141,35 @@ def distill(
         reading = reading_of(
             task, threshold=config.training.threshold, normalized=normalized, symmetric=symmetric
         )
-        about = {"seed": seed, "data": task.name, "layers": [list(pair) for pair in pairs]}
+        about = {"seed": seed, "data": task.name, "layers": [list(pair) for pair in lesson.pairs]}
         return _finish(config, folder, reading, learned, about)
+
+
+def prepare_lesson(
+    config: DistillConfig,
+    *,
+    task: GraphTask,
+    teacher: nn.Module | TeacherOutputs,
+    layers: tuple[tuple[str, str], ...] = (),
+    seed: int = 0,
+    place: torch.device | str = "cpu",
+) -> Lesson:
+    """Run the teacher, unless that was done, and return what `distill` starts from; see there."""
+    here = task.to(place)
+    network = new_network(config.network, task, seed=seed, role="student")
+    pairs = layers or matched_layers(config.terms.structure, teacher, network)
+    pairs = pairs if needs_layers(config.terms) else ()
+    outputs = _outputs_of(teacher, here, pairs, config.terms)
+    problem = GraphProblem(
+        here,
+        config.training,
+        terms=config.terms,
+        teacher=outputs,
+        pairs=pairs,
+        widths=_widths(network, here, pairs, outputs),
+        seed=seed,
+    )
+    return Lesson(network, pairs, outputs, problem)
 
 
 def new_network(config: NetworkConfig, task: GraphTask, *, seed: int, role: str) -> nn.Module:

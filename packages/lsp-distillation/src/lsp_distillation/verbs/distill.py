@@ -44,6 +44,9 @@ class Distill(GraphOptions, TeacherOptions):
     preset: Preset = "standard"
     """Recipe that all other flags start from."""
 
+    check: bool = False
+    """Train for three epochs in a temporary folder, and tell what to expect of time, memory and the term."""
+
     settings: Annotated[DistillConfig, tyro.conf.arg(name="")] = field(
         default_factory=PRESETS.settings
     )
@@ -64,16 +67,23 @@ def distill(config: Distill) -> None:
     validation nodes.
     """
     from lsp_distillation import distillation
+    from lsp_distillation.checking import check_distillation
     from lsp_distillation.model_files import MODEL_FILE
     from lsp_distillation.term_weights import STRUCTURE
 
     out = config.out or Path("student")
     task = open_graph(config)
+    teacher = _teacher(config, task)
+    if config.check:
+        rows = check_distillation(
+            config.settings, task=task, teacher=teacher, seed=config.seed, device=config.device
+        )
+        return emit(rows, json=config.json)
     trained = distillation.distill(
         config.settings,
         out,
         task=task,
-        teacher=_teacher(config, task),
+        teacher=teacher,
         seed=config.seed,
         device=config.device,
         **preparation(config),  # pyright: ignore[reportArgumentType]
@@ -85,7 +95,7 @@ def distill(config: Distill) -> None:
         {"name": "weight of the structure term", "value": trained.learned.weights[STRUCTURE]},
         *score_rows(trained.student, task),
     ]
-    emit(rows, json=config.json)
+    return emit(rows, json=config.json)
 
 
 def _teacher(config: Distill, task: "GraphTask") -> "nn.Module | TeacherOutputs":

@@ -24,6 +24,9 @@ class Train(GraphOptions):
     preset: Preset = "standard"
     """Recipe that all other flags start from."""
 
+    check: bool = False
+    """Train for three epochs in a temporary folder, and tell what to expect of time, memory."""
+
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(
         default_factory=PRESETS.settings
     )
@@ -37,11 +40,15 @@ def train(config: Train) -> None:
     --out is the run folder (default: teacher); the network is teacher/model.safetensors, in the state that was best on
     validation nodes.
     """
+    from lsp_distillation.checking import check_training
     from lsp_distillation.distillation import train_teacher
     from lsp_distillation.model_files import MODEL_FILE
 
     out = config.out or Path("teacher")
     task = open_graph(config)
+    if config.check:
+        rows = check_training(config.settings, task=task, seed=config.seed, device=config.device)
+        return emit(rows, json=config.json)
     trained = train_teacher(
         config.settings,
         out,
@@ -56,4 +63,4 @@ def train(config: Train) -> None:
         {"name": "best epoch", "value": trained.learned.epoch},
         *score_rows(trained.student, task),
     ]
-    emit(rows, json=config.json)
+    return emit(rows, json=config.json)
