@@ -38,6 +38,13 @@ def test_public_names_load_and_are_documented(member: Member):
 
 
 @each(MEMBERS)
+def test_no_public_name_is_that_of_a_module(member: Member):
+    """Importing the module would put it in the name's place."""
+    modules = {path.stem for path in member.source.iterdir()}
+    assert not modules & set(LISTED[member.name])
+
+
+@each(MEMBERS)
 def test_importing_is_light(member: Member):
     probe = f"import sys, {member.module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0

@@ -26,7 +26,7 @@ from lsp_distillation.dynamic_structure import dynamic_structure_loss
 from lsp_distillation.graph import Graph, join_graphs
 from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities, local_structure_loss
-from lsp_distillation.nearest_neighbors import nearest_neighbors
+from lsp_distillation.neighbor_search import nearest_neighbors
 from tenfold_shared.result_rows import print_row
 from tenfold_shared.seeds import torch_stream
 

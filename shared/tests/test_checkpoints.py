@@ -230,6 +230,18 @@ class Bomb:
         return (open, ("/nonexistent/bomb", "w"))
 
 
+@pytest.mark.parametrize("second", [2, 3, 4, 5])
+def test_a_header_whose_size_looks_like_a_pickle_is_read(tmp_path, second):
+    path, model = tmp_path / "a.safetensors", nn.Linear(2, 2)
+    for length in range(0, 2000, 8):
+        save_checkpoint(path, models={"n": model}, metadata={"t": "x" * length}, package=PACKAGE)
+        if path.read_bytes()[:2] == bytes([0x80, second]):
+            break
+    else:
+        pytest.fail("no header has that size")
+    assert torch.equal(load_checkpoint(path, package=PACKAGE).models["n"]["weight"], model.weight)
+
+
 def test_pickles_are_refused_unopened(tmp_path):
     path = tmp_path / "evil.pt"
     for protocol in (2, 3, 4, 5):

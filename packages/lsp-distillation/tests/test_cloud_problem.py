@@ -7,10 +7,10 @@ from tiny_training import NO_STRUCTURE, copied
 from lsp_distillation.augmentation import CloudAugmentation
 from lsp_distillation.cloud_data import CloudTask
 from lsp_distillation.cloud_problem import CloudProblem, cloud_logits
+from lsp_distillation.fidelity_ruler import dynamic_structure_fidelity
 from lsp_distillation.learning import learn
 from lsp_distillation.network_config import PointNetworkConfig
 from lsp_distillation.networks import build_network
-from lsp_distillation.structure_fidelity import dynamic_structure_fidelity
 from lsp_distillation.taps import LayerTaps
 from lsp_distillation.terms_config import StructureConfig, TermsConfig
 from lsp_distillation.training_config import TrainingConfig

@@ -8,9 +8,9 @@ from tiny_training import PygTeacher, blocks, student_config, teacher_config
 
 from lsp_distillation import comparison
 from lsp_distillation.comparison import CELLS, TEACHER, CompareConfig, compare, read_cells
+from lsp_distillation.fidelity_ruler import structure_fidelity
 from lsp_distillation.model_files import Student
 from lsp_distillation.splits import random_split
-from lsp_distillation.structure_fidelity import structure_fidelity
 from lsp_distillation.term_weights import STRUCTURE
 from lsp_distillation.terms_config import TermsConfig
 from tenfold_shared.testing import refusal

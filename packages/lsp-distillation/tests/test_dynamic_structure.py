@@ -11,7 +11,7 @@ from lsp_distillation.dynamic_structure import dynamic_structure_loss, union_gra
 from lsp_distillation.graph import Graph
 from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities, local_structure_loss
-from lsp_distillation.nearest_neighbors import nearest_neighbors
+from lsp_distillation.neighbor_search import nearest_neighbors
 
 CLOUDS, POINTS = 2, 9
 

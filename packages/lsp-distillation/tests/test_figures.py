@@ -6,6 +6,7 @@ import torch
 from tiny_training import blocks
 
 from lsp_distillation.comparison import Cell
+from lsp_distillation.fidelity_ruler import RULER
 from lsp_distillation.figures import (
     costs,
     feature_distances,
@@ -17,7 +18,6 @@ from lsp_distillation.figures import (
 )
 from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities
-from lsp_distillation.structure_fidelity import RULER
 from tenfold_shared.testing import refusal
 
 CELLS = [

@@ -293,12 +293,14 @@ def _read(path: Path, *, header_only: bool = False) -> bytearray:
         with path.open("rb") as file:
             start = file.read(9)
             size = int.from_bytes(start[:8], "little")
-            if start.startswith(_PICKLE_STARTS):
+            # the header is JSON behind its size, whose bytes can be those of a pickle's start
+            is_safetensors = len(start) == 9 and start.endswith(b"{")
+            if start.startswith(_PICKLE_STARTS) and not is_safetensors:
                 raise UserError(
                     f"{path} is a pickle (a .pt or .pth file), which can run code when it is "
                     "opened; only checkpoints of this program, .safetensors, are read."
                 )
-            if not start.endswith(b"{") or len(start) < 9:  # the header is JSON behind its size
+            if not is_safetensors:
                 what = "empty" if not start else "no safetensors file"
                 raise UserError(f"{path} is {what}; pass a checkpoint of this program.")
             if size > min(_HEADER_LIMIT, path.stat().st_size - 8):

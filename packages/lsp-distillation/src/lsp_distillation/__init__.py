@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from lsp_distillation.distillation import distill as distill
     from lsp_distillation.distillation import train_teacher as train_teacher
     from lsp_distillation.dynamic_structure import dynamic_structure_loss as dynamic_structure_loss
+    from lsp_distillation.fidelity_ruler import (
+        dynamic_structure_fidelity as dynamic_structure_fidelity,
+    )
+    from lsp_distillation.fidelity_ruler import structure_fidelity as structure_fidelity
     from lsp_distillation.graph import Graph as Graph
     from lsp_distillation.kernel_config import KernelConfig as KernelConfig
     from lsp_distillation.local_structure import LocalStructureLoss as LocalStructureLoss
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from lsp_distillation.local_structure import local_structure_loss as local_structure_loss
     from lsp_distillation.model_files import Student as Student
     from lsp_distillation.named_sets import open_task as open_task
-    from lsp_distillation.nearest_neighbors import nearest_neighbors as nearest_neighbors
+    from lsp_distillation.neighbor_search import nearest_neighbors as nearest_neighbors
     from lsp_distillation.network_config import NetworkConfig as NetworkConfig
     from lsp_distillation.network_config import PointNetworkConfig as PointNetworkConfig
     from lsp_distillation.networks import build_network as build_network
@@ -33,10 +37,6 @@ if TYPE_CHECKING:
     from lsp_distillation.pyg_data import from_pyg_data as from_pyg_data
     from lsp_distillation.recipes import STUDENTS as STUDENTS
     from lsp_distillation.recipes import TEACHERS as TEACHERS
-    from lsp_distillation.structure_fidelity import (
-        dynamic_structure_fidelity as dynamic_structure_fidelity,
-    )
-    from lsp_distillation.structure_fidelity import structure_fidelity as structure_fidelity
     from lsp_distillation.taps import LayerTaps as LayerTaps
     from lsp_distillation.terms_config import StructureConfig as StructureConfig
     from lsp_distillation.terms_config import TermsConfig as TermsConfig
@@ -68,17 +68,17 @@ _MODULES = {
     "compare": "comparison",
     "compress": "compressing",
     "distill": "distillation",
-    "dynamic_structure_fidelity": "structure_fidelity",
+    "dynamic_structure_fidelity": "fidelity_ruler",
     "dynamic_structure_loss": "dynamic_structure",
     "from_pyg_data": "pyg_data",
     "loss_activity": "activity",
     "local_log_probabilities": "local_structure",
     "local_structure_loss": "local_structure",
-    "nearest_neighbors": "nearest_neighbors",
+    "nearest_neighbors": "neighbor_search",
     "open_clouds": "point_clouds",
     "open_task": "named_sets",
     "paired_difference": "paired_statistics",
-    "structure_fidelity": "structure_fidelity",
+    "structure_fidelity": "fidelity_ruler",
     "train_teacher": "distillation",
 }
 """The module that defines each public name."""

@@ -10,12 +10,12 @@ from lsp_distillation.cloud_config import CloudAugmentation
 from lsp_distillation.cloud_data import CloudTask
 from lsp_distillation.cloud_problem import CloudProblem, cloud_logits
 from lsp_distillation.distillation import Trained, matched_layers, needs_layers
+from lsp_distillation.fidelity_ruler import StructureFidelity, dynamic_structure_fidelity
 from lsp_distillation.learning import Learned, joined_processes, learn
 from lsp_distillation.metrics import Score, score_predictions
 from lsp_distillation.model_files import MODEL_FILE, Reading, Student
 from lsp_distillation.network_config import PointNetworkConfig
 from lsp_distillation.networks import build_network
-from lsp_distillation.structure_fidelity import StructureFidelity, dynamic_structure_fidelity
 from lsp_distillation.taps import LayerTaps
 from lsp_distillation.teacher_outputs import digest_of_module, digest_of_tensors
 from lsp_distillation.terms_config import LABELS_ALONE

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from lsp_distillation.distillation import Trained, distill, matched_layers, train_teacher
+from lsp_distillation.fidelity_ruler import structure_fidelity
 from lsp_distillation.inference import run_network
 from lsp_distillation.methods import METHODS, terms_of
 from lsp_distillation.metrics import score_predictions
 from lsp_distillation.node_data import GraphTask
-from lsp_distillation.structure_fidelity import structure_fidelity
 from lsp_distillation.teacher_outputs import (
     digest_of_module,
     origin_of_data,

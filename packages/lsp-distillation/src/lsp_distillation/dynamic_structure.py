@@ -7,7 +7,7 @@ from torch import Tensor
 from lsp_distillation.edge_similarity import Reduce, similarities
 from lsp_distillation.graph import Graph
 from lsp_distillation.kernel_config import Direction, KernelConfig
-from lsp_distillation.nearest_neighbors import nearest_neighbors as nearest_neighbors
+from lsp_distillation.neighbor_search import nearest_neighbors as nearest_neighbors
 from lsp_distillation.neighborhoods import TableNeighborhoods
 from lsp_distillation.structure_divergence import Divergence, structure_divergence
 

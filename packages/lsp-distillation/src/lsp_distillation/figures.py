@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lsp_distillation.comparison import TEACHER, Cell
+from lsp_distillation.fidelity_ruler import RULER
 from lsp_distillation.graph import Graph
 from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities
 from lsp_distillation.paired_statistics import paired_difference
-from lsp_distillation.structure_fidelity import RULER
 from tenfold_shared.errors import UserError
 from tenfold_shared.metrics import read_metrics
 from tenfold_shared.plots import COLORS, new_figure

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lsp_distillation.edge_convolution import EdgeConvolution
-from lsp_distillation.nearest_neighbors import nearest_neighbors
+from lsp_distillation.neighbor_search import nearest_neighbors
 from lsp_distillation.network_config import PointNetworkConfig
 
 

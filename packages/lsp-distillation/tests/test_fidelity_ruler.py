@@ -7,9 +7,9 @@ import torch
 from slow_structure import slow_log_probabilities, slow_similarity
 from torch import Tensor
 
+from lsp_distillation.fidelity_ruler import dynamic_structure_fidelity, structure_fidelity
 from lsp_distillation.graph import Graph
 from lsp_distillation.kernel_config import KernelConfig
-from lsp_distillation.structure_fidelity import dynamic_structure_fidelity, structure_fidelity
 
 NODES = 20
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-import lsp_distillation.nearest_neighbors as module
-from lsp_distillation.nearest_neighbors import nearest_neighbors
+import lsp_distillation.neighbor_search as module
+from lsp_distillation.neighbor_search import nearest_neighbors
 
 
 @pytest.mark.parametrize("width", [2, 30])
