@@ -30,11 +30,20 @@ def test_the_factor_survives_in_a_state_dictionary() -> None:
     assert other.open == []
 
 
-def test_a_dead_term_is_told_and_left_out() -> None:
+@pytest.mark.parametrize("norm", [0.0, 3e-8])
+def test_a_dead_term_is_told_and_left_out(norm: float) -> None:
     found = weights()
     with pytest.warns(InactiveTermWarning, match="structure has no gradient"):
-        found.settle(1.0, {"structure": 0.0})
+        found.settle(1.0, {"structure": norm})
     assert found.at(50)["structure"] == 0
+
+
+def test_without_labels_nothing_can_be_automatic() -> None:
+    with pytest.raises(ValueError, match=r"give structure.weight a number"):
+        weights(labels=0.0)
+    with pytest.raises(ValueError, match=r"give hints a number"):
+        weights(labels=0.0, hints=AUTO, structure=StructureConfig(weight=1.0))
+    assert weights(labels=0.0, structure=StructureConfig(weight=1.0)).used == ["structure"]
 
 
 def test_schedules() -> None:

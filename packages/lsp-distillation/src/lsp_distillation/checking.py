@@ -53,6 +53,7 @@ def check_distillation(
     *,
     task: GraphTask,
     teacher: nn.Module | TeacherOutputs,
+    student: nn.Module | None = None,
     layers: tuple[tuple[str, str], ...] = (),
     seed: int = 0,
     device: str = "auto",
@@ -65,6 +66,7 @@ def check_distillation(
         config: All settings.
         task: Graph or graphs, with parts `train` and `val`.
         teacher: Any network, or what it said before.
+        student: A network of your own; None: the settings'.
         layers: Matched layers (teacher, student); none: those of the settings, or the last hidden ones.
         seed: Of everything random.
         device: Where the training would compute.
@@ -80,6 +82,7 @@ def check_distillation(
             replace(config, terms=terms),
             task=task,
             teacher=teacher,
+            student=student,
             layers=layers,
             seed=seed,
             place=place,

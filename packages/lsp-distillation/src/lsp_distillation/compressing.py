@@ -20,6 +20,7 @@ def compress(
     folder: Path | str,
     *,
     config: DistillConfig | str = "standard",
+    student: nn.Module | None = None,
     layers: tuple[tuple[str, str], ...] = (),
     seed: int = 0,
     device: str = "auto",
@@ -33,6 +34,7 @@ def compress(
             are trained on and 30 validate (of several labels: 60 and 20 %).
         folder: Run folder; the student is `model.safetensors` in it.
         config: The student and how it learns, or the name of a recipe.
+        student: A network of your own to begin with, in place of the recipe's; it is copied.
         layers: Matched layers (teacher, student); none: the last hidden ones.
         seed: Of everything random.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -56,6 +58,7 @@ def compress(
         Path(folder),
         task=as_task(data),
         teacher=teacher.network if isinstance(teacher, Student) else teacher,
+        student=student,
         layers=layers,
         seed=seed,
         device=device,

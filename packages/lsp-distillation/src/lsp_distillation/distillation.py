@@ -1,5 +1,6 @@
 """A teacher from labels, and a student from labels and a teacher, on graphs."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from lsp_distillation.graph_problem import GraphProblem
 from lsp_distillation.inference import run_network
 from lsp_distillation.learning import Learned, joined_processes, learn
 from lsp_distillation.model_files import MODEL_FILE, Reading, Student, reading_of
-from lsp_distillation.network_config import NetworkConfig
+from lsp_distillation.network_config import NetworkConfig, OwnNetwork
 from lsp_distillation.networks import build_network
 from lsp_distillation.node_data import GraphTask
 from lsp_distillation.taps import last_hidden_layer
@@ -99,6 +100,7 @@ def distill(
     *,
     task: GraphTask,
     teacher: nn.Module | TeacherOutputs,
+    student: nn.Module | None = None,
     layers: tuple[tuple[str, str], ...] = (),
     seed: int = 0,
     device: str = "auto",
@@ -112,6 +114,8 @@ def distill(
         folder: Run folder.
         task: Graph or graphs, with parts `train` and `val`.
         teacher: Any network on nodes or graphs (it is run once, in evaluation mode), or what it said before.
+        student: A network of your own to begin with, called as the teacher is; it is copied, and the settings' network
+            is not built. `Student.load(path, network=...)` reads the result.
         layers: Matched layers (teacher, student); none: those of the settings, or the last hidden ones.
         seed: Of everything random; students of one seed begin with the same weights whatever they learn from.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -125,15 +129,22 @@ def distill(
     place = choose_device(device)
     with joined_processes(place):
         lesson = prepare_lesson(
-            config, task=task, teacher=teacher, layers=layers, seed=seed, place=place
+            config,
+            task=task,
+            teacher=teacher,
+            student=student,
+            layers=layers,
+            seed=seed,
+            place=place,
         )
+        own = None if student is None else OwnNetwork(name=type(student).__qualname__)
         learned = learn(
             config.training,
             folder,
             lesson.problem,
             lesson.network,
             record=config,
-            origin=lesson.outputs.origin | origin_of_targets(task),
+            origin=lesson.outputs.origin | origin_of_targets(task) | _origin_of_student(student),
             terms=config.terms,
             seed=seed,
             device=place,
@@ -142,7 +153,7 @@ def distill(
             task, threshold=config.training.threshold, normalized=normalized, symmetric=symmetric
         )
         about = {"seed": seed, "data": task.name, "layers": [list(pair) for pair in lesson.pairs]}
-        return _finish(config, folder, reading, learned, about)
+        return _finish(config, folder, reading, learned, about, own=own)
 
 
 def prepare_lesson(
@@ -150,13 +161,18 @@ def prepare_lesson(
     *,
     task: GraphTask,
     teacher: nn.Module | TeacherOutputs,
+    student: nn.Module | None = None,
     layers: tuple[tuple[str, str], ...] = (),
     seed: int = 0,
     place: torch.device | str = "cpu",
 ) -> Lesson:
     """Run the teacher, unless that was done, and return what `distill` starts from; see there."""
     here = task.to(place)
-    network = new_network(config.network, task, seed=seed, role="student")
+    if student is None:
+        network = new_network(config.network, task, seed=seed, role="student")
+    else:
+        network = copy.deepcopy(student)
+        seed_global_state(seed, "student")  # of its dropout
     pairs = layers or matched_layers(config.terms.structure, teacher, network)
     pairs = pairs if needs_layers(config.terms) else ()
     outputs = _outputs_of(teacher, here, pairs, config.terms)
@@ -176,6 +192,13 @@ def new_network(config: NetworkConfig, task: GraphTask, *, seed: int, role: str)
     """Return a network for a task with the first weights of a seed and a role (`teacher`, `student`)."""
     seed_global_state(seed, role)
     return build_network(config, features=task.features, outputs=task.outputs, level=task.level)
+
+
+def _origin_of_student(student: nn.Module | None) -> dict[str, object]:
+    """Return what tells one network of a user's own from another, its first weights aside."""
+    if student is None:
+        return {}
+    return {"student": {name: list(value.shape) for name, value in student.state_dict().items()}}
 
 
 def needs_layers(terms: TermsConfig) -> bool:
@@ -244,6 +267,8 @@ def _finish(
     reading: Reading,
     learned: Learned,
     about: Mapping[str, object],
+    *,
+    own: OwnNetwork | None = None,
 ) -> Trained:
     """Write the best state and return it."""
     known = {
@@ -254,7 +279,7 @@ def _finish(
     }
     if STRUCTURE in learned.weights and isinstance(config, DistillConfig):
         known["weights"] = {n: w for n, w in learned.weights.items() if w}
-    student = Student(learned.network.cpu(), config.network, reading, about=known)
+    student = Student(learned.network.cpu(), own or config.network, reading, about=known)
     if current_world().is_first:
         student.save(folder / MODEL_FILE)
     return Trained(student, learned)

@@ -42,7 +42,8 @@ def run_network(network: nn.Module, task: GraphTask, *, layers: Sequence[str] = 
     network.eval()
     found: list[Outputs] = []
     try:
-        with torch.inference_mode(), LayerTaps(network, layers) as taps:
+        # not in inference mode: graphs keep what is derived from them here, and training uses it again
+        with torch.no_grad(), LayerTaps(network, layers) as taps:
             for piece in _pieces(task):
                 logits = call_network(
                     network,

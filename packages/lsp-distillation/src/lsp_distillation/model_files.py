@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lsp_distillation.feature_rows import normalize_rows
 from lsp_distillation.inference import run_network
 from lsp_distillation.metrics import Score, Task, score_predictions
-from lsp_distillation.network_config import NetworkConfig, PointNetworkConfig
+from lsp_distillation.network_config import NetworkConfig, OwnNetwork, PointNetworkConfig
 from lsp_distillation.networks import build_network
 from lsp_distillation.node_data import GraphTask, Level
 from lsp_distillation.pyg_data import task_without_targets
@@ -22,7 +22,7 @@ from tenfold_shared.errors import UserError
 PACKAGE = "lsp-distillation"
 MODEL_FILE = "model.safetensors"
 """The finished network in a run folder."""
-_KINDS = {"graph": NetworkConfig, "points": PointNetworkConfig}
+_KINDS = {"graph": NetworkConfig, "points": PointNetworkConfig, "own": OwnNetwork}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Student:
 
     Args:
         network: In evaluation mode.
-        config: From which it was built.
+        config: From which it was built; `OwnNetwork` of a module of your own.
         reading: What it reads and says.
         about: What else a user should know: JSON values.
     """
@@ -57,7 +57,7 @@ class Student:
     def __init__(
         self,
         network: nn.Module,
-        config: NetworkConfig | PointNetworkConfig,
+        config: NetworkConfig | PointNetworkConfig | OwnNetwork,
         reading: Reading,
         *,
         about: Mapping[str, Any] | None = None,
@@ -66,11 +66,15 @@ class Student:
         self.about = dict(about or {})
 
     @classmethod
-    def load(cls, path: Path | str) -> "Student":
+    def load(cls, path: Path | str, *, network: nn.Module | None = None) -> "Student":
         """Read a file that `save` wrote.
 
+        Args:
+            path: The file.
+            network: For students of your own code: a module of the same class, which is filled.
+
         Raises:
-            UserError: The file is missing, damaged or something else.
+            UserError: The file is missing, damaged or something else, or only your code can build its network.
         """
         checkpoint = load_checkpoint(Path(path), package=PACKAGE)
         stored = checkpoint.metadata
@@ -79,13 +83,19 @@ class Student:
             fields = dict(stored["reading"])
             fields["class_names"] = tuple(map(str, fields["class_names"]))
             reading, about = Reading(**fields), dict(stored["about"])
-            network = build_network(
-                config, features=reading.features, outputs=reading.outputs, level=reading.level
-            )
+            if not isinstance(config, OwnNetwork):
+                network = build_network(
+                    config, features=reading.features, outputs=reading.outputs, level=reading.level
+                )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"{path} is no network but a state of a training; pass the finished {MODEL_FILE} beside it."
             ) from error
+        if network is None:
+            raise UserError(
+                f"{path} holds the weights of {config}, a network of your own; in Python, pass one to "
+                "Student.load(path, network=...)."
+            )
         checkpoint.restore(models={"network": network})
         for name, tensor in network.state_dict().items():
             if not bool(torch.isfinite(tensor).all()):
@@ -178,7 +188,7 @@ def reading_of(
     )
 
 
-def _config(kind: str, fields: dict[str, Any]) -> NetworkConfig | PointNetworkConfig:
+def _config(kind: str, fields: dict[str, Any]) -> NetworkConfig | PointNetworkConfig | OwnNetwork:
     """Return the network's settings from JSON values."""
     known = {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
     return _KINDS[kind](**known)

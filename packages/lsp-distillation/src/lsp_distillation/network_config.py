@@ -105,6 +105,14 @@ def _released(*, layers: int, width: int, heads: int, output_heads: int) -> Netw
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnNetwork:
+    """A network of a user's own code: files hold its weights, and only that code can build it."""
+
+    name: str
+    """Of its class."""
+
+
 NETWORKS: dict[str, NetworkConfig | PointNetworkConfig] = {
     "ppi-teacher": _released(layers=3, width=256, heads=4, output_heads=6),
     "ppi-student": _released(layers=5, width=68, heads=2, output_heads=2),

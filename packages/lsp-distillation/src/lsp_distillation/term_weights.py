@@ -12,6 +12,8 @@ from tenfold_shared.distributed import mean_over_ranks
 
 logger = logging.getLogger(__name__)
 
+LEAST = 1e-6
+"""Of the labels' gradient norm: a term below it is dead, and weighing it would only blow up its rounding errors."""
 STRUCTURE = "structure"
 """Name of the local-structure-preserving term."""
 
@@ -70,7 +72,7 @@ class TermWeights(nn.Module):
             terms: The same of each open term.
         """
         for name, norm in terms.items():
-            inactive = norm <= torch.finfo(torch.float32).tiny
+            inactive = norm <= max(LEAST * labels, torch.finfo(torch.float32).tiny)
             if inactive:
                 warnings.warn(
                     f"{name} has no gradient at the matched layer and is inactive: set another layer, "

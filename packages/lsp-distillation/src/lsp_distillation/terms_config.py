@@ -48,6 +48,10 @@ class StructureConfig:
                 )
 
 
+_TERMS = ("soft_labels", "hints", "attention", "relations", "similarity")
+"""Fields of `TermsConfig` that are factors of terms, beside the structure's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TermsConfig:
     """What a student learns from: alpha labels + beta soft labels + lambda structure + the rivals' terms.
@@ -81,10 +85,16 @@ class TermsConfig:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name in ("labels", "soft_labels", "hints", "attention", "relations", "similarity"):
+        for name in ("labels", *_TERMS):
             check_weight(name, getattr(self, name))
         if self.labels < 0:
             raise ValueError("labels must be at least 0; the other gradients are measured by it")
+        automatic = [one for one in _TERMS if getattr(self, one) == AUTO]
+        automatic += ["structure.weight"] if self.structure.weight == AUTO else []
+        if self.labels == 0 and automatic:
+            raise ValueError(
+                f"with labels 0 there is no gradient to weigh by: give {', '.join(automatic)} a number, not -1"
+            )
         if not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature must be positive, got {self.temperature}")
         if not 0 < self.share < float("inf"):

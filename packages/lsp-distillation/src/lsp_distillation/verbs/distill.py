@@ -13,6 +13,7 @@ from lsp_distillation.verbs.sources import (
     TeacherOptions,
     open_graph,
     open_teacher,
+    parse_arguments,
     preparation,
     score_rows,
 )
@@ -37,6 +38,12 @@ class Distill(GraphOptions, TeacherOptions):
 
     teacher: str = ""
     """File or run folder of `train`, or `package.module:factory`; not needed where --cache holds what it said."""
+
+    student: str = ""
+    """`package.module:factory` of a student of your own, in place of --network; read it in Python."""
+
+    student_arguments: str = "{}"
+    """JSON for its factory."""
 
     cache: Path | None = None
     """Where the teacher's outputs are kept, to be used again; a stale file is refused."""
@@ -73,10 +80,16 @@ def distill(config: Distill) -> None:
 
     out = config.out or Path("student")
     task = open_graph(config)
-    teacher = _teacher(config, task)
+    student = _student(config)
+    teacher = _teacher(config, task, student)
     if config.check:
         rows = check_distillation(
-            config.settings, task=task, teacher=teacher, seed=config.seed, device=config.device
+            config.settings,
+            task=task,
+            teacher=teacher,
+            student=student,
+            seed=config.seed,
+            device=config.device,
         )
         return emit(rows, json=config.json)
     trained = distillation.distill(
@@ -84,6 +97,7 @@ def distill(config: Distill) -> None:
         out,
         task=task,
         teacher=teacher,
+        student=student,
         seed=config.seed,
         device=config.device,
         **preparation(config),  # pyright: ignore[reportArgumentType]
@@ -98,7 +112,22 @@ def distill(config: Distill) -> None:
     return emit(rows, json=config.json)
 
 
-def _teacher(config: Distill, task: "GraphTask") -> "nn.Module | TeacherOutputs":
+def _student(config: Distill) -> "nn.Module | None":
+    """Return the user's own student with the first weights of the seed."""
+    from lsp_distillation.foreign_networks import build_foreign
+    from tenfold_shared.seeds import seed_global_state
+
+    if not config.student:
+        return None
+    seed_global_state(config.seed, "student")
+    return build_foreign(
+        config.student, parse_arguments(config.student_arguments, "--student-arguments")
+    )
+
+
+def _teacher(
+    config: Distill, task: "GraphTask", student: "nn.Module | None"
+) -> "nn.Module | TeacherOutputs":
     """Return the teacher, or what it said before."""
     from lsp_distillation.distillation import matched_layers, needs_layers, new_network
     from lsp_distillation.teacher_outputs import (
@@ -121,7 +150,8 @@ def _teacher(config: Distill, task: "GraphTask") -> "nn.Module | TeacherOutputs"
         return load_outputs(cache, expected=expected)
     if teacher is None:
         raise UserError(f"{cache} does not exist; pass --teacher once to write it.")
-    student = new_network(config.settings.network, task, seed=config.seed, role="student")
+    if student is None:
+        student = new_network(config.settings.network, task, seed=config.seed, role="student")
     pairs = (
         matched_layers(structure, teacher, student) if needs_layers(config.settings.terms) else ()
     )

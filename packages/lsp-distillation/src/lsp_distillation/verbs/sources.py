@@ -121,7 +121,7 @@ def model_file(path: Path) -> Path:
     return path / MODEL_FILE
 
 
-def parse_arguments(text: str) -> dict[str, Any]:
+def parse_arguments(text: str, flag: str = "--teacher-arguments") -> dict[str, Any]:
     """Return the JSON object in a flag.
 
     Raises:
@@ -130,9 +130,9 @@ def parse_arguments(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise UserError(f"--teacher-arguments {text} is no JSON: {error}.") from error
+        raise UserError(f"{flag} {text} is no JSON: {error}.") from error
     if not isinstance(found, dict):
-        raise UserError(f"--teacher-arguments {text} must be an object such as '{{\"width\": 8}}'.")
+        raise UserError(f"{flag} {text} must be an object such as '{{\"width\": 8}}'.")
     return found
 
 
