@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from lsp_distillation.network_config import NETWORKS, NetworkConfig, PointNetworkConfig
-from lsp_distillation.terms_config import TermsConfig
 from lsp_distillation.training_config import DistillConfig, TrainConfig, TrainingConfig
 
 
@@ -41,12 +40,7 @@ TEACHERS: dict[str, TrainConfig] = {
 """How teachers are trained: few labeled nodes of one graph, proteins with several labels, and the paper's PPI."""
 
 STUDENTS: dict[str, DistillConfig] = {
-    "standard": DistillConfig(
-        network=_graphs("gat-student"),
-        training=replace(_FEW_LABELS, epochs=300),
-        # half the usual share: with so few labels the term is soon all that still has a gradient
-        terms=TermsConfig(share=0.15),
-    ),
+    "standard": DistillConfig(network=_graphs("gat-student"), training=_FEW_LABELS),
     "proteins": DistillConfig(
         network=NetworkConfig(width=16, residual="linear", norm="layer"),
         training=replace(_PROTEINS, epochs=200),
