@@ -1,4 +1,4 @@
-"""Time, memory and gradients of the structure term alone, beside the plain gather form in one process.
+"""Time, memory and gradients of the structure term alone (and the size of the paper's networks), beside the plain gather form in one process.
 
     OMP_NUM_THREADS=1 python benchmarks/lsp-distillation/term.py
 
@@ -27,6 +27,7 @@ from lsp_distillation.graph import Graph, join_graphs
 from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities, local_structure_loss
 from lsp_distillation.neighbor_search import nearest_neighbors
+from lsp_distillation.networks import build_network
 from tenfold_shared.result_rows import print_row
 from tenfold_shared.seeds import torch_stream
 
@@ -217,6 +218,13 @@ def print_memory() -> None:
         )
 
 
+def print_weights() -> None:
+    """Print how many weights the paper's networks for PPI have."""
+    for name in ("ppi-teacher", "ppi-student"):
+        network = build_network(name, features=50, outputs=121)
+        print_row(f"{name}: weights", sum(p.numel() for p in network.parameters()))
+
+
 def main() -> None:
     """Print all rows."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -228,6 +236,7 @@ def main() -> None:
     if arguments.memory_of:
         print(json.dumps(memory_beyond_inputs(arguments.memory_of, arguments.plain)))
         return
+    print_weights()
     print_memory()
     print_row(
         "gradients, all kernels, directions, policies: largest relative error", gradient_error()
