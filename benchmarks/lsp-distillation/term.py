@@ -1,4 +1,4 @@
-"""Time, memory and gradients of the structure term alone (and the size of the paper's networks), beside the plain gather form in one process.
+"""Time, memory and gradients of the structure term alone, beside the plain gather form; sizes of the PPI networks.
 
     OMP_NUM_THREADS=1 python benchmarks/lsp-distillation/term.py
 

@@ -158,6 +158,13 @@ def test_own_warnings_are_lines_and_those_of_others_name_their_place():
     assert warnings.showwarning is before
 
 
+@pytest.mark.parametrize(("rank", "lines"), [("0", 2), ("1", 0)])
+def test_one_process_of_several_prints_results(monkeypatch, capsys, rank, lines):
+    monkeypatch.setenv("RANK", rank)
+    emit([{"name": "loss", "value": 0.5}])
+    assert len(capsys.readouterr().out.splitlines()) == lines
+
+
 def test_verbosity_and_json():
     result = run("train", "photos", "--json", "--quiet")
     assert json.loads(result.stdout) == {"name": "loss", "value": 0.5}

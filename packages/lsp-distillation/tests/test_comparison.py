@@ -34,9 +34,9 @@ def trainings(monkeypatch):
     seen = []
     inner = comparison._teach
 
-    def teach(config, method, folder, task, teacher, seed, device):
+    def teach(config, method, folder, task, teacher, student, seed, device):
         seen.append((method, seed))
-        return inner(config, method, folder, task, teacher, seed, device)
+        return inner(config, method, folder, task, teacher, student, seed, device)
 
     monkeypatch.setattr(comparison, "_teach", teach)
     return seen

@@ -3,9 +3,10 @@
 import torch
 from tiny_commands import SMALL_TEACHER, call, done, refused, rows_of
 from tiny_data import make_tiny_data
-from tiny_training import PygTeacher, blocks, copied, same_state, student_config
+from tiny_training import PygTeacher, blocks, copied, same_state, student_config, teacher_config
 from torch import nn
 
+from lsp_distillation.comparison import CompareConfig, compare
 from lsp_distillation.compressing import compress
 from lsp_distillation.distillation import distill
 from lsp_distillation.model_files import Student
@@ -71,6 +72,29 @@ def test_only_your_code_can_build_it(tmp_path):
 def test_a_folder_belongs_to_its_student(tmp_path):
     short(tmp_path, sage())
     assert "another student" in refusal(lambda: short(tmp_path, sage(5)))
+
+
+def test_methods_of_a_seed_begin_with_the_same_own_student(tmp_path):
+    begun = []
+
+    def small():
+        pyg = import_pyg("torch_geometric.nn")
+        network = pyg.GraphSAGE(in_channels=5, hidden_channels=4, num_layers=2, out_channels=3)
+        begun.append(copied(network))
+        return network
+
+    structure = StructureConfig(layers=("layers.0:convs.0",))
+    config = CompareConfig(
+        teacher=teacher_config(epochs=2),
+        student=student_config(TermsConfig(structure=structure), epochs=2),
+        methods=("labels", "lsp"),
+        seeds=(0, 1),
+    )
+    cells = compare(config, tmp_path, task_of=lambda _: blocks(), student=small, device="cpu")
+    count = sum(value.numel() for value in begun[0].values())
+    assert {cell.parameters for cell in cells if cell.method != "teacher"} == {count}
+    assert all(torch.equal(value, begun[1][name]) for name, value in begun[0].items())
+    assert not torch.equal(begun[0]["convs.0.lin_l.weight"], begun[2]["convs.0.lin_l.weight"])
 
 
 def test_the_command_takes_a_factory(tmp_path, monkeypatch):

@@ -123,11 +123,15 @@ def _abandon_stdout() -> None:
 def emit(rows: Iterable[Mapping[str, Any]], *, json: bool = False) -> None:
     """Print results on stdout: an aligned table, or with `json` one object a line.
 
+    Of the processes of torchrun, which all have the same results, only the first one prints.
+
     Args:
         rows: One mapping per line; columns appear in the order in which they are first met.
             Undefined numbers (NaN, None) are shown as `-`, in JSON as null.
         json: Print JSON.
     """
+    if os.environ.get("RANK", "0") != "0":
+        return
     table = [{str(key): _plain(value) for key, value in row.items()} for row in rows]
     if json:
         lines = [json_format.dumps(row, allow_nan=False, ensure_ascii=False) for row in table]

@@ -26,6 +26,7 @@ from lsp_distillation.timing import inference_seconds
 from lsp_distillation.training_config import DistillConfig, TrainConfig
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
+from tenfold_shared.seeds import seed_global_state
 
 CELLS = "cells.jsonl"
 TEACHER = "teacher"
@@ -84,6 +85,7 @@ def compare(
     *,
     task_of: Callable[[int], GraphTask],
     teacher: nn.Module | None = None,
+    student: Callable[[], nn.Module] | None = None,
     device: str = "auto",
 ) -> list[Cell]:
     """Train what is not yet trained, and return all cells; a kill loses one of them at most.
@@ -93,6 +95,7 @@ def compare(
         folder: Holds a line per finished network, and a run folder of each.
         task_of: Returns the task of a seed: the same graph with a split of that seed, or always the same.
         teacher: A trained one for all seeds; None: each seed's own is trained.
+        student: Makes a network of your own, with the first weights of the seed; None: that of the settings.
         device: Where.
 
     Raises:
@@ -120,7 +123,7 @@ def compare(
                 cell = _measure(method, seed, task, guide, guide, None, config, seconds)
             else:
                 start = time.process_time()
-                trained = _teach(config, method, place / method, task, guide, seed, device)
+                trained = _teach(config, method, place / method, task, guide, student, seed, device)
                 seconds = time.process_time() - start
                 network = trained.student.network
                 cell = _measure(method, seed, task, network, guide, trained, config, seconds)
@@ -186,12 +189,17 @@ def _teach(
     folder: Path,
     task: GraphTask,
     teacher: nn.Module,
+    student: Callable[[], nn.Module] | None,
     seed: int,
     device: str,
 ) -> Trained:
     """Train a student by one method."""
     settings = replace(config.student, terms=terms_of(method, config.student.terms))
-    return distill(settings, folder, task=task, teacher=teacher, seed=seed, device=device)
+    seed_global_state(seed, "student")
+    own = None if student is None else student()
+    return distill(
+        settings, folder, task=task, teacher=teacher, student=own, seed=seed, device=device
+    )
 
 
 def _measure(
