@@ -157,3 +157,11 @@ def test_what_cannot_be_divided_is_refused(monkeypatch):
         batches_of(task, TrainingConfig(batch_graphs=3), "remove", seed=0)
     with pytest.raises(ValueError, match="single process"):
         batches_of(task, TrainingConfig(fanouts=(2,)), "remove", seed=0)
+
+
+def test_the_last_step_needs_a_graph_for_each_process_and_no_more(monkeypatch):
+    monkeypatch.setattr(batches, "current_world", lambda: World(0, 2))
+    task = unequal_graphs(sizes=(9, 8, 7, 6, 5, 4, 3, 8, 7))  # seven to train on
+    assert batches_of(task, TrainingConfig(batch_graphs=4), "remove", seed=0).steps_per_epoch == 2
+    with pytest.raises(ValueError, match="needs a graph in every step"):
+        batches_of(task, TrainingConfig(batch_graphs=6), "remove", seed=0)

@@ -159,7 +159,14 @@ def test_damaged_and_foreign_files_are_one_sentence(tmp_path):
             load_outputs(path, expected=expected)
     assert len(sentences) > 20
     assert all(str(path) in one for one in sentences)
-    assert "missing or damaged" in refusal(lambda: load_outputs(tmp_path / "no", expected={}))
+    assert "is missing, damaged or no file" in refusal(
+        lambda: load_outputs(tmp_path / "no", expected={})
+    )
+    for place in range(1, 120, 7):  # a flipped bit among the numbers
+        path.write_bytes(
+            whole[:-place] + bytes([whole[-place] ^ 4]) + whole[len(whole) - place + 1 :]
+        )
+        assert "is damaged" in refusal(lambda: load_outputs(path, expected=expected))
     other = tmp_path / "weights.safetensors"
     save_file({"w": torch.zeros(2)}, other)
     assert "no outputs of a teacher" in refusal(lambda: load_outputs(other, expected={}))

@@ -100,7 +100,8 @@ class SeveralGraphs:
         self.graphs = task.graphs_of("train")
         self.count = min(count, len(self.graphs)) or len(self.graphs)
         world = current_world()
-        if self.count < world.size or len(self.graphs) % self.count % world.size:
+        last = len(self.graphs) % self.count or self.count
+        if min(self.count, last) < world.size:
             raise ValueError(
                 f"each of {world.size} processes needs a graph in every step: {len(self.graphs)} graphs in "
                 f"steps of {self.count}; choose another batch_graphs"

@@ -47,6 +47,8 @@ def build_foreign(
         raise UserError(f"{source} does not take {dict(arguments)}: {reason}.") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{source} returned {type(network).__name__}, not a torch module.")
+    if weights is not None and not weights.exists():
+        raise UserError(f"{weights} does not exist; check the path of the weights.")
     if weights is not None:
         _fill(network, weights)
     return network

@@ -71,6 +71,10 @@ def task_from_fields(
     )
 
 
+MOST_UNSEEN = 1000
+"""Classes that few items may have: a number above it and above that of the items is a damaged or an odd one."""
+
+
 def _features(fields: Mapping[str, Any]) -> Tensor:
     """Return x as floating numbers in two axes, perhaps sparse."""
     if "attr_indptr" in fields:
@@ -210,7 +214,12 @@ def _count_classes(y: Tensor, task: Task, class_names: tuple[str, ...]) -> int:
         return len(class_names)
     if task == "multilabel":
         return y.shape[1] if y.ndim == 2 else 0
-    return int(y.max()) + 1 if len(y) else 0
+    classes = int(y.max()) + 1 if len(y) else 0
+    if classes > max(len(y), MOST_UNSEEN):
+        raise ValueError(
+            f"y holds the class {classes - 1} for {len(y)} items; number classes from 0 without gaps"
+        )
+    return classes
 
 
 def _tensor(fields: Mapping[str, Any], *names: str) -> Tensor:

@@ -20,7 +20,7 @@ from lsp_distillation.terms_config import StructureConfig
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
 
-_FORMAT = "lsp-distillation teacher outputs 1"
+_FORMAT = "lsp-distillation teacher outputs 2"
 
 
 class TeacherOutputs(NamedTuple):
@@ -110,6 +110,7 @@ def save_outputs(path: Path, outputs: TeacherOutputs) -> None:
     tensors |= {f"structure/{n}": t for n, t in outputs.structures.items()}
     plain = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
     note = {"format": _FORMAT, "origin": json.dumps(outputs.origin)}
+    note["sha256"] = _digest_of_file(plain, note["origin"])
     write_atomically(Path(path), safetensors.torch.save(plain, note))
 
 
@@ -127,14 +128,20 @@ def load_outputs(path: Path, *, expected: Mapping[str, Any]) -> TeacherOutputs:
         with safe_open(str(path), framework="pt") as file:
             note = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if note.get("format") != _FORMAT:
-            raise UserError(f"{path} holds no outputs of a teacher; name the file of `--cache`.")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is missing, damaged or no file of a teacher's outputs; name another, and run the teacher again."
+        ) from error
+    if note.get("format") != _FORMAT:
+        raise UserError(f"{path} holds no outputs of a teacher; name the file of `--cache`.")
+    try:
+        # safetensors itself does not notice a flipped bit
+        if note["sha256"] != _digest_of_file(tensors, note["origin"]):
+            raise ValueError("its digest is another")
         origin = dict(json.loads(note["origin"]))
         logits = tensors.pop("logits")
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is missing or damaged; delete it and run the teacher again."
-        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged; delete it and run the teacher again.") from error
     for name, value in expected.items():
         if origin.get(name) != value:
             raise UserError(
@@ -145,6 +152,12 @@ def load_outputs(path: Path, *, expected: Mapping[str, Any]) -> TeacherOutputs:
         kind, _, layer = name.partition("/")
         parts.setdefault(kind, {})[layer] = tensor
     return TeacherOutputs(logits, parts["features"], parts["structure"], origin)
+
+
+def _digest_of_file(tensors: Mapping[str, Tensor], origin: str) -> str:
+    """Return a digest of everything that a file of outputs holds."""
+    names = sorted(tensors)
+    return digest_of_tensors([tensors[name] for name in names], more="\n".join([*names, origin]))
 
 
 def move_outputs(outputs: TeacherOutputs, device: torch.device | str) -> TeacherOutputs:

@@ -43,6 +43,8 @@ class TrainingConfig:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if not 0 <= self.balance <= 1:
             raise ValueError(f"balance must be between 0 and 1, got {self.balance}")
+        if not abs(self.threshold) < float("inf"):
+            raise ValueError(f"threshold must be a finite number, got {self.threshold}")
         if any(count < 1 for count in self.fanouts):
             raise ValueError(f"fanouts must be at least 1, got {self.fanouts}")
 

@@ -115,12 +115,15 @@ def evaluate(config: Evaluate) -> None:
     if not config.teacher:
         raise UserError("evaluate needs --teacher, the network that the students learned from.")
     from lsp_distillation.model_files import Student
+    from lsp_distillation.network_config import PointNetworkConfig
 
     task = open_graph(config)
     teacher = open_teacher(config)
     rows: list[dict[str, Any]] = []
     for path in config.students:
         student = Student.load(model_file(path))
+        if isinstance(student.config, PointNetworkConfig):
+            raise UserError(f"{path} is a network on point clouds; the verb clouds scores it.")
         rows += _score_rows(path, student, teacher, task, config)
     emit(rows, json=config.json)
 

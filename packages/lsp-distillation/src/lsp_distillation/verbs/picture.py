@@ -102,8 +102,10 @@ def _of_graph(config: Plot) -> "Figure":
             for one in ("auto", 1.0, 10.0, 100.0)
         }
         return structure_entropies(embeddings["teacher"], task.graph, kernels)
-    if any(not 0 <= node < task.nodes for node in config.nodes):
-        raise UserError(f"--nodes must be within 0 and {task.nodes - 1}, got {config.nodes}.")
+    if not config.nodes or any(not 0 <= node < task.nodes for node in config.nodes):
+        raise UserError(
+            f"--nodes must be one or more within 0 and {task.nodes - 1}, got {config.nodes}."
+        )
     return neighborhood_bars(embeddings, task.graph, config.nodes)
 
 
@@ -123,6 +125,9 @@ def _of_cloud(config: Plot) -> "Figure":
     students = {name: Student.load(path) for name, path in files.items()}
     count = int(students["teacher"].about.get("points", 128))
     task = open_clouds(config.graph, points=count, seed=config.seed, data=config.data)
+    count = int(task.mask("test").sum())
+    if not config.nodes or not 0 <= config.nodes[0] < count:
+        raise UserError(f"--nodes must be a test cloud, 0 to {count - 1}; got {config.nodes}.")
     points = task.part("test", limit=config.nodes[0] + 1).points[-1:]
     features = {}
     for name, student in students.items():

@@ -1,0 +1,88 @@
+"""What a user gives by mistake: one sentence, exit code 1, and nothing lost."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_tasks import node_fields
+from tiny_commands import SMALL, SMALL_TEACHER, call, done, refused
+from tiny_data import make_tiny_data
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bad")
+    make_tiny_data(folder)
+    done("train", folder / "graph.npz", *SMALL_TEACHER, "--out", folder / "teacher")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clouds(place: Path) -> Path:
+    words = [
+        "--points-per-cloud",
+        "8",
+        "--points.widths",
+        "2",
+        "--points.embedding",
+        "3",
+        "--points.neighbors",
+        "3",
+    ]
+    done("clouds", "digits", *words, "--points.head", "3", "--training.epochs", "1", "--out", place / "clouds")  # fmt: skip
+    return place / "clouds"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_threshold_that_is_no_number(place: Path, value: str):
+    words = ["--training.threshold", value, "--out", place / "none"]
+    refused(call("train", place / "graph.npz", *words), "threshold", value)
+
+
+def test_a_student_on_clouds_is_scored_by_another_verb(place: Path, clouds: Path):
+    words = ["--teacher", place / "teacher", "--students", clouds]
+    refused(call("evaluate", place / "graph.npz", *words), clouds, "the verb clouds")
+
+
+@pytest.mark.parametrize("nodes", [["-1"], ["99999"]])
+def test_a_cloud_that_is_not_there(clouds: Path, tmp_path: Path, nodes: list[str]):
+    words = [
+        "--graph",
+        "digits",
+        "--teacher",
+        clouds,
+        "--nodes",
+        *nodes,
+        "--out",
+        tmp_path / "a.png",
+    ]
+    refused(call("plot", "shapes", *words), "--nodes")
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_are_not_there(place: Path, tmp_path: Path):
+    words = ["--teacher", "torch.nn:Linear", "--teacher-weights", tmp_path / "no.pth"]
+    words += ["--teacher-arguments", '{"in_features": 5, "out_features": 3}']
+    refused(call("distill", place / "graph.npz", *words), tmp_path / "no.pth", "does not exist")
+
+
+def test_a_class_far_above_the_count_of_nodes(tmp_path: Path):
+    fields = {name: value.numpy() for name, value in node_fields().items()}
+    fields["y"] = fields["y"].astype(np.int64)
+    fields["y"][0] = 2**48
+    np.savez(tmp_path / "graph.npz", **fields)
+    refused(call("data", tmp_path / "graph.npz"), f"class {2**48}", "number classes from 0")
+
+
+def test_automatic_weights_without_labels(place: Path, tmp_path: Path):
+    words = ["--teacher", place / "teacher", *SMALL, "--terms.labels", "0", "--out", tmp_path / "s"]
+    refused(call("distill", place / "graph.npz", *words), "structure.weight")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_cache_that_is_a_graph_is_left_alone(place: Path):
+    graph = place / "graph.npz"
+    before = graph.read_bytes()
+    words = ["--teacher", place / "teacher", *SMALL, "--cache", graph, "--out", place / "none"]
+    refused(call("distill", graph, *words), graph, "name another")
+    assert graph.read_bytes() == before
