@@ -19,17 +19,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clouds(place: Path) -> Path:
-    words = [
-        "--points-per-cloud",
-        "8",
-        "--points.widths",
-        "2",
-        "--points.embedding",
-        "3",
-        "--points.neighbors",
-        "3",
-    ]
-    done("clouds", "digits", *words, "--points.head", "3", "--training.epochs", "1", "--out", place / "clouds")  # fmt: skip
+    words = ["--points-per-cloud", "8", "--points.widths", "2", "--points.embedding", "3"]
+    words += ["--points.neighbors", "3", "--points.head", "3", "--training.epochs", "1"]
+    done("clouds", "digits", *words, "--out", place / "clouds")
     return place / "clouds"
 
 
@@ -86,3 +78,10 @@ def test_a_cache_that_is_a_graph_is_left_alone(place: Path):
     words = ["--teacher", place / "teacher", *SMALL, "--cache", graph, "--out", place / "none"]
     refused(call("distill", graph, *words), graph, "name another")
     assert graph.read_bytes() == before
+
+
+def test_fanouts_are_one_for_each_layer(place: Path, tmp_path: Path):
+    words = ["--training.fanouts", "10", "--out", tmp_path / "none"]
+    refused(call("train", place / "graph.npz", *words), "fanouts", "2 layers")
+    teacher = ["--teacher", place / "teacher"]
+    refused(call("distill", place / "graph.npz", *teacher, *words), "fanouts", "2 layers")

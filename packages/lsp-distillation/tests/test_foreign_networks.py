@@ -64,7 +64,9 @@ def test_weights_that_do_not_fit_are_one_sentence_and_run_nothing(tmp_path):
 
     save_file(PygTeacher(width=4).state_dict(), tmp_path / "other.safetensors")
     assert "does not fit the network" in refused(tmp_path / "other.safetensors")
-    assert "no tensors that can be read" in refused(tmp_path / "missing.pt")
+    assert "does not exist" in refused(tmp_path / "missing.pt")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    assert "no tensors that can be read" in refused(tmp_path / "empty.pt")
     for name in ("text.pt", "text.safetensors"):
         (tmp_path / name).write_bytes(b"nothing")
         assert name in refused(tmp_path / name)

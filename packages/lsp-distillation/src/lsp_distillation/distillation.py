@@ -76,6 +76,7 @@ def train_teacher(
         ValueError: Task and settings do not fit.
     """
     place = choose_device(device)
+    _check_fanouts(config)
     with joined_processes(place):
         network = new_network(config.network, task, seed=seed, role="teacher")
         learned = learn(
@@ -169,6 +170,7 @@ def prepare_lesson(
     """Run the teacher, unless that was done, and return what `distill` starts from; see there."""
     here = task.to(place)
     if student is None:
+        _check_fanouts(config)
         network = new_network(config.network, task, seed=seed, role="student")
     else:
         network = copy.deepcopy(student)
@@ -220,6 +222,15 @@ def matched_layers(
         return ((last_hidden_layer(teacher), last_hidden_layer(student)),)
     names = teacher.origin.get("layers") or list(teacher.structures)
     return tuple((str(name), last_hidden_layer(student)) for name in names[-1:])
+
+
+def _check_fanouts(config: TrainConfig) -> None:
+    """Refuse sampled neighborhoods that are not as deep as the network."""
+    fanouts, layers = config.training.fanouts, config.network.layers
+    if fanouts and len(fanouts) != layers:
+        raise ValueError(
+            f"fanouts are one number for each layer: the network has {layers} layers, got {fanouts}"
+        )
 
 
 def _outputs_of(
