@@ -318,3 +318,12 @@ def test_refusals() -> None:
     for match, case in cases:
         with pytest.raises(ValueError, match=match):
             case()
+
+
+def test_nodes_that_were_sampled_for_others_are_no_reason_to_warn(recwarn):
+    graph = Graph.from_edges(torch.tensor([[1, 2, 3], [0, 0, 0]]), nodes=4)
+    z = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    LocalStructureLoss()(z, z + 1, graph, nodes=torch.tensor([0]))
+    assert not [one for one in recwarn if "in-neighbors" in str(one.message)]
+    with pytest.warns(InactiveLossWarning, match="3 of 4 nodes"):
+        LocalStructureLoss()(z, z + 1, Graph(graph.offsets, graph.sources))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tiny_training import PygTeacher, blocks, of_graphs, teacher_config, unequal_graphs
+from torch import nn
 
 from lsp_distillation.distillation import new_network
 from lsp_distillation.graph import Graph
@@ -179,3 +180,23 @@ def test_a_teacher_of_pyg_says_what_it_says(tmp_path):
     torch.testing.assert_close(outputs.logits, expected.detach())
     assert outputs.features["inner"].shape == (task.nodes, 7)
     assert teacher_config().network.width == 6
+
+
+class Pair(nn.Module):
+    """Answers two tensors."""
+
+    def forward(self, x, edge_index):
+        return x, edge_index
+
+
+class Alone(nn.Module):
+    """Takes no edges."""
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize("network", [Pair(), Alone(), PygTeacher(features=9)])
+def test_a_network_that_does_not_fit_is_one_sentence(network):
+    with pytest.raises(ValueError, match=r"must take x of 5 features and edge_index, and return"):
+        compute_outputs(network, blocks(), layers=[], structure=STRUCTURE)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from lsp_distillation.inference import run_network
+from lsp_distillation.inference import Outputs, run_network
 from lsp_distillation.local_structure import local_log_probabilities
 from lsp_distillation.node_data import GraphTask
 from lsp_distillation.terms_config import StructureConfig
@@ -51,8 +51,11 @@ def compute_outputs(
         layers: Names of its layers.
         structure: Kernel and policy of self-loops.
         features: Whether to keep the features too, for terms other than structure.
+
+    Raises:
+        ValueError: The teacher cannot be run on the task, or answers something else.
     """
-    found = run_network(teacher, task, layers=layers)
+    found = _first_answers(teacher, task, layers)
     graph = task.graph.with_self_loops(structure.self_loops)
     structures = {
         name: local_log_probabilities(embedding, graph, structure.kernel)
@@ -64,6 +67,20 @@ def compute_outputs(
         structures,
         origin_of(task, structure) | {"teacher": digest_of_module(teacher), "layers": list(layers)},
     )
+
+
+def _first_answers(teacher: nn.Module, task: GraphTask, layers: Sequence[str]) -> Outputs:
+    """Run a network that may be anybody's, and make one sentence of whatever it raises."""
+    try:
+        return run_network(teacher, task, layers=layers)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, AttributeError, IndexError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"the teacher cannot be run on {task.name} ({reason}); it must take x of {task.features} features and "
+            f"edge_index, and return a tensor of shape ({task.items}, {task.outputs})"
+        ) from error
 
 
 def origin_of(task: GraphTask, structure: StructureConfig) -> dict[str, Any]:
