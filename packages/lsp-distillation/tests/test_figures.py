@@ -57,6 +57,9 @@ def test_bars_are_the_local_structure():
         heights = [bar.get_height() for bar in plot.patches]
         # an automatic bandwidth does not see the scale of an embedding
         assert np.allclose(heights, np.tile(values[first:last].numpy(), 2))
+        middles = np.array([bar.get_x() + bar.get_width() / 2 for bar in plot.patches])
+        groups = middles.reshape(2, -1).mean(axis=0)
+        assert np.allclose(groups, plot.get_xticks())
 
 
 def test_curves_need_metrics(tmp_path):
@@ -96,7 +99,9 @@ def test_costs_have_a_dot_for_every_network():
 def test_distances_are_to_the_marked_point(marked):
     points = torch.rand(9, 2, generator=torch.Generator().manual_seed(0))
     figure = feature_distances({"own": points, "flat": torch.ones(9, 3)}, points, marked=marked)
-    own, flat = (plot.collections[0].get_array() for plot in figure.axes)
+    *plots, bar = figure.axes
+    assert "distance to the star" in bar.get_ylabel()
+    own, flat = (plot.collections[0].get_array() for plot in plots)
     expected = (points - points[marked]).norm(dim=1)
     assert np.allclose(own, (expected / expected.max()).numpy())
     assert np.allclose(flat, 0)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from lsp_distillation.comparison import TEACHER, Cell
@@ -37,7 +38,14 @@ def paired_differences(cells: Sequence[Cell]) -> Figure:
         scores = [100 * one.score for one in cells if one.method == method]
         found = paired_difference(scores, labels)
         color = "gray" if method == TEACHER else COLORS[0]
-        plot.plot(np.subtract(scores, labels), [place] * len(labels), ".", color=color, alpha=0.5)
+        plot.plot(
+            np.subtract(scores, labels),
+            [place] * len(labels),
+            ".",
+            color=color,
+            alpha=0.8,
+            markersize=9,
+        )
         if found.pairs > 1:
             plot.plot([found.low, found.high], [place, place], color=color, linewidth=2)
         plot.plot(found.mean, place, "D", color=color)
@@ -70,16 +78,18 @@ def neighborhood_bars(
         first, last = graph.offsets[node : node + 2].tolist()
         last = min(last, first + _MOST_NEIGHBORS)
         places = np.arange(last - first)
+        middle = (len(structures) - 1) / 2
         for index, (name, values) in enumerate(structures.items()):
             plot.bar(
-                places + index * width, values[first:last].numpy(), width, label=name,
+                places + (index - middle) * width, values[first:last].numpy(), width, label=name,
                 color=COLORS[index % len(COLORS)],
             )  # fmt: skip
         if last > first:
             plot.axhline(1 / float(graph.in_degrees[node]), color="black", linewidth=0.8)
-        plot.set_xticks(places + 0.4, graph.sources[first:last].tolist(), fontsize=7)
-        plot.set_ylabel(f"node {node}")
-    axes[0, 0].legend(fontsize=8, ncols=len(structures))
+        plot.set_xticks(places, graph.sources[first:last].tolist(), fontsize=7)
+        plot.set_ylabel(f"node {node}:\nprobability", fontsize=8)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=8, ncols=len(structures), loc="outside upper center")
     axes[-1, 0].set_xlabel("in-neighbors; the line is the uniform distribution")
     return figure
 
@@ -102,7 +112,8 @@ def training_curves(folder: Path) -> Figure:
         for index, name in enumerate(names):
             found = [(r.step, r.value) for r in rows if (r.split, r.name) == (split, name)]
             plot.plot(*zip(*found, strict=True), label=name, color=COLORS[index % len(COLORS)])
-        plot.set(xlabel="step", title=split)
+        plot.set(xlabel="step", title=f"{split} {'loss' if split == 'train' else 'items'}")
+        plot.xaxis.set_major_locator(MaxNLocator(integer=True))
         plot.legend(fontsize=8)
     axes[0, 0].set_yscale("log")
     return figure
@@ -178,10 +189,14 @@ def costs(cells: Sequence[Cell]) -> Figure:
                 marker="os^Dv<>P"[index % 8],
             )  # fmt: skip
         plot.set_xscale("log")
+        found = sorted({getattr(one, name) for one in cells})
         plot.minorticks_off()  # their labels overlap
+        if name == "parameters":  # few values, which say more than powers of ten
+            plot.set_xticks(found, [f"{value:,}" for value in found])
         plot.set(xlabel=name.replace("_", " "), ylabel="test score")
         plot.grid(alpha=0.3)
-    axes[0, 1].legend(fontsize=8)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=8, ncols=len(names), loc="outside upper center")
     return figure
 
 
@@ -198,12 +213,17 @@ def feature_distances(
         points: Where they are; the first two axes are drawn.
         marked: Number of the point.
     """
-    figure, axes = new_figure(columns=len(networks), width=3.2 * len(networks), height=3.4)
+    figure, axes = new_figure(columns=len(networks), width=3.2 * len(networks) + 0.8, height=3.6)
     for plot, (name, features) in zip(axes[0], networks.items(), strict=True):
         distances = (features - features[marked]).norm(dim=1)
         shares = (distances / distances.max().clamp(min=1e-12)).numpy()
-        plot.scatter(points[:, 0], -points[:, 1], c=shares, cmap="viridis_r", s=14)
+        dots = plot.scatter(
+            points[:, 0], -points[:, 1], c=shares, cmap="viridis_r", s=14, vmin=0, vmax=1
+        )
         plot.plot(points[marked, 0], -points[marked, 1], "*", color=COLORS[1], markersize=14)
+        if plot is axes[0, -1]:
+            label = "distance to the star in the features, of the largest"
+            figure.colorbar(dots, ax=axes[0, :], shrink=0.8).set_label(label, fontsize=8)
         plot.set_title(name, fontsize=9)
         plot.set_aspect("equal")
         plot.set_axis_off()
