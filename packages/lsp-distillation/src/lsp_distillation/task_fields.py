@@ -71,7 +71,7 @@ def task_from_fields(
     )
 
 
-MOST_UNSEEN = 1000
+MOST_UNSEEN = 100_000
 """Classes that few items may have: a number above it and above that of the items is a damaged or an odd one."""
 
 
