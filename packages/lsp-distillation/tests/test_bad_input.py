@@ -85,3 +85,12 @@ def test_fanouts_are_one_for_each_layer(place: Path, tmp_path: Path):
     refused(call("train", place / "graph.npz", *words), "fanouts", "2 layers")
     teacher = ["--teacher", place / "teacher"]
     refused(call("distill", place / "graph.npz", *teacher, *words), "fanouts", "2 layers")
+
+
+def test_files_of_something_else_are_not_overwritten(place: Path, tmp_path: Path):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(b"precious")
+    refused(call("train", place / "graph.npz", *SMALL_TEACHER, "--out", tmp_path), "of no run")
+    assert model.read_bytes() == b"precious"
+    words = ["--methods", "labels", "--seeds", "0", *SMALL, "--out", place / "teacher"]
+    refused(call("compare", place / "graph.npz", *words), "folder of a run")

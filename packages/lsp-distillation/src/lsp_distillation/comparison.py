@@ -26,6 +26,7 @@ from lsp_distillation.timing import inference_seconds
 from lsp_distillation.training_config import DistillConfig, TrainConfig
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
+from tenfold_shared.records import CONFIG_NAME
 from tenfold_shared.seeds import seed_global_state
 
 CELLS = "cells.jsonl"
@@ -101,6 +102,10 @@ def compare(
     Raises:
         UserError: The folder holds another comparison.
     """
+    if (folder / CONFIG_NAME).exists():
+        raise UserError(
+            f"{folder} is the folder of a run; choose another --out for the comparison."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     known = {(one.method, one.seed): one for one in read_cells(folder)}
     for seed in config.seeds:

@@ -27,6 +27,7 @@ from tenfold_shared.distributed import (
 )
 from tenfold_shared.errors import UserError
 from tenfold_shared.files import write_atomically
+from tenfold_shared.records import CONFIG_NAME
 from tenfold_shared.runs import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ def learn(
         UserError: The training diverged, or the folder belongs to another run.
     """
     place = torch.device(device)
+    _refuse_strangers(folder)
     with (
         joined_processes(place),
         RunFolder(
@@ -160,6 +162,15 @@ def joined_processes(device: torch.device) -> Generator[None]:
     finally:
         if outermost:
             stop()
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Refuse a folder whose files this run would overwrite, though no run wrote them."""
+    if (folder / CONFIG_NAME).exists() or not folder.exists():
+        return
+    for name in ("model.safetensors", "comparison.json", "trials.jsonl"):
+        if (folder / name).exists():
+            raise UserError(f"{folder} holds a {name} that is of no run; choose another --out.")
 
 
 def agree_on_origin(folder: Path, origin: Mapping[str, Any]) -> None:
