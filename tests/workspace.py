@@ -1,5 +1,6 @@
 """What the contract knows of the workspace: its members, read from their own files."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ VERBS = ("train", "evaluate", "demo", "plot", "info", "data")
 """The verbs of every package, beside its craft."""
 FLAGS = ("--device", "--seed", "--out", "--config", "--json")
 """The flags of every verb."""
+ADVICE = re.compile(r"[a-z-]+: warning: ")
+"""Begins a line that a command prints beside its work."""
 
 
 @dataclass(frozen=True)
@@ -80,5 +83,6 @@ def fill(command: list[str], **values: Path) -> list[str]:
 
 
 def one_line(text: str) -> bool:
-    """Tell whether `text` is what a user should see of an error: one line, no traceback."""
-    return len(text.strip().splitlines()) == 1 and "Traceback" not in text
+    """Tell whether `text` is what a user should see of an error: one line, after lines of advice at most."""
+    lines = [line for line in text.strip().splitlines() if not ADVICE.match(line)]
+    return len(lines) == 1 and "Traceback" not in text

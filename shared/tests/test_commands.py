@@ -14,6 +14,7 @@ import tyro
 
 from tenfold_shared import Options, UserError, emit, run_commands
 from tenfold_shared.commands import flat
+from tenfold_shared.errors import AdviceWarning
 from tenfold_shared.testing import run_command
 
 seen = []
@@ -110,10 +111,8 @@ def leave(options: Options) -> int:
     return options.seed
 
 
-class OddDataWarning(UserWarning):
+class OddDataWarning(AdviceWarning):
     """A warning of the program's own."""
-
-    __module__ = "toy_program.data"
 
 
 def warn(options: Options) -> None:
@@ -149,8 +148,8 @@ def test_results_go_to_stdout_and_the_rest_to_stderr():
     assert seen == [TrainOptions(photos=Path("photos"))]
 
 
-@pytest.mark.filterwarnings("always")
-def test_own_warnings_are_lines_and_those_of_others_name_their_place():
+@pytest.mark.filterwarnings("always::UserWarning", "error::tenfold_shared.errors.AdviceWarning")
+def test_advice_is_a_line_whatever_the_filters_say_and_other_warnings_name_their_place():
     before = warnings.showwarning
     shown = run("warn").stderr
     assert shown.startswith("toy-program: warning: odd data\n")

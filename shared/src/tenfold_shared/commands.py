@@ -30,7 +30,7 @@ from typing import Any
 
 import tyro
 
-from tenfold_shared.errors import UserError
+from tenfold_shared.errors import AdviceWarning, UserError
 from tenfold_shared.parsing import UsageError, parse_settings
 
 Verb = Callable[[Any], Any]
@@ -183,7 +183,7 @@ def _dispatch(
 def _run_verb(program: str, name: str, verb: Verb, arguments: list[str]) -> int:
     """Parse the verb's settings, run it, and turn a UserError into one line."""
     debug = "--debug" in arguments
-    with _logging_to_stderr(program) as loggers, _own_warnings(program), _sigterm_unwinds():
+    with _logging_to_stderr(program) as loggers, _advice_as_lines(program), _sigterm_unwinds():
         try:
             settings = parse_settings(
                 _settings_class(verb),
@@ -252,15 +252,15 @@ def _logging_to_stderr(program: str) -> Generator[list[logging.Logger]]:
 
 
 @contextmanager
-def _own_warnings(program: str) -> Generator[None]:
-    """Show warnings of the program's own kinds as lines: where they were raised helps no user."""
-    own = (program.replace("-", "_"), "tenfold_shared")
+def _advice_as_lines(program: str) -> Generator[None]:
+    """Show each `AdviceWarning` as one line: where it was raised helps no user, and no filter makes it a crash."""
     with warnings.catch_warnings():
+        warnings.simplefilter("default", AdviceWarning)
         usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if category.__module__.split(".")[0] in own:
-                logging.getLogger(own[0]).warning("%s", message)
+            if issubclass(category, AdviceWarning):
+                logging.getLogger(program.replace("-", "_")).warning("%s", message)
             else:
                 usual(message, category, *place, **more)
 

@@ -14,12 +14,13 @@ from lsp_distillation.graph import Graph, SelfLoops
 from lsp_distillation.kernel_config import Direction, KernelConfig
 from lsp_distillation.neighborhoods import neighborhoods_of
 from lsp_distillation.structure_divergence import Divergence, structure_divergence
+from tenfold_shared.errors import AdviceWarning
 
 FLAT = 1e-4
 """Nats from uniform under which a local structure says nothing."""
 
 
-class InactiveLossWarning(UserWarning):
+class InactiveLossWarning(AdviceWarning):
     """The loss runs but cannot change the student."""
 
 

@@ -20,12 +20,13 @@ from lsp_distillation.task_checks import (
     check_masks,
     check_targets,
 )
+from tenfold_shared.errors import AdviceWarning
 
 Level = Literal["node", "graph"]
 """What has a target: every node, or every graph."""
 
 
-class FewNeighborsWarning(UserWarning):
+class FewNeighborsWarning(AdviceWarning):
     """Most nodes have one in-neighbor at most, so that a term over neighborhoods says little."""
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lsp_distillation.terms_config import AUTO, TermsConfig
 from tenfold_shared.distributed import mean_over_ranks
+from tenfold_shared.errors import AdviceWarning
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ STRUCTURE = "structure"
 """Name of the local-structure-preserving term."""
 
 
-class InactiveTermWarning(UserWarning):
+class InactiveTermWarning(AdviceWarning):
     """A term whose gradient is zero teaches nothing."""
 
 
