@@ -54,25 +54,19 @@ def trained(
     return Student.load(folder / MODEL_FILE), float(json.loads(note.read_text("utf-8")))
 
 
+def students_of(teacher: nn.Module, task: CloudTask, method: str) -> list[tuple[Student, float]]:
+    """Return the students of a method, one per seed, and their CPU seconds."""
+    base = STUDENTS["points"]
+    config = replace(base, terms=terms_of(method, base.terms))
+    return [trained(config, method, task, seed=seed, teacher=teacher) for seed in SEEDS]
+
+
 def main() -> None:
     """Train what is missing, then read the test clouds and print."""
     torch.set_num_threads(1)
     task = clouds()
     teacher, seconds = trained(TEACHERS["points"], "teacher", task, seed=SEEDS[0])
-    base = STUDENTS["points"]
-    students = {
-        method: [
-            trained(
-                replace(base, terms=terms_of(method, base.terms)),
-                method,
-                task,
-                seed=seed,
-                teacher=teacher.network,
-            )
-            for seed in SEEDS
-        ]
-        for method in METHODS
-    }
+    students = {method: students_of(teacher.network, task, method) for method in METHODS}
     known = evaluate_on_clouds(teacher.network, task)[0].value
     print_row("MNIST clouds, teacher: test accuracy", known, cpu_seconds=seconds)
     print_row(
@@ -83,7 +77,8 @@ def main() -> None:
     labels = task.part("train")[1], task.part("test")[1]
     common = float((labels[1] == labels[0].mode().values).double().mean())
     print_row("MNIST clouds, the most frequent class: test accuracy", common)
-    pair = matched_layers(base.terms.structure, teacher.network, students["lsp"][0][0].network)[0]
+    structure = STUDENTS["points"].terms.structure
+    pair = matched_layers(structure, teacher.network, students["lsp"][0][0].network)[0]
     plain: list[float] = []
     for method, ones in students.items():
         scores = [evaluate_on_clouds(one.network, task)[0].value for one, _ in ones]

@@ -141,6 +141,20 @@ def seconds(step: Step) -> float:
     return time.process_time() - start
 
 
+def take_turns(
+    ours: dict[str, Step], plain: dict[str, Step], repeats: int, inner: int
+) -> dict[str, float]:
+    """Return the median CPU seconds of all steps, each plain turn followed by several of ours."""
+    times: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for name in ours:
+            times.setdefault(f"plain {name}", []).append(seconds(plain[name]))
+        for _ in range(inner):
+            for name in ours:
+                times.setdefault(f"our {name}", []).append(seconds(ours[name]))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
 def main() -> None:
     """Print one row per figure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -162,21 +176,10 @@ def main() -> None:
     data = ppi_shaped(0)
     ours, plain = our_steps(teacher, student_of, data), plain_steps(teacher, student_of, data)
     for name in ours:
-        ours_first, plain_first = ours[name](), plain[name]()
-        difference = abs(ours_first - plain_first)
-        print_row(
-            f"first-step loss, {name}: difference to the plain one",
-            difference,
-            reference=plain_first,
-        )
-    times: dict[str, list[float]] = {}
-    for _ in range(args.repeats):
-        for name in ours:
-            times.setdefault(f"plain {name}", []).append(seconds(plain[name]))
-        for _ in range(args.inner):
-            for name in ours:
-                times.setdefault(f"our {name}", []).append(seconds(ours[name]))
-    medians = {name: statistics.median(values) for name, values in times.items()}
+        own, other = ours[name](), plain[name]()
+        title = f"first-step loss, {name}: difference to the plain one"
+        print_row(title, abs(own - other), reference=other)
+    medians = take_turns(ours, plain, args.repeats, args.inner)
     for name in ours:
         own, other = medians[f"our {name}"], medians[f"plain {name}"]
         what = "labels-only step" if name == "labels" else f"step with LSP, {name}"

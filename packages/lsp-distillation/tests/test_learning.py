@@ -71,7 +71,7 @@ def uninterrupted(tmp_path_factory):
     return folder, *teach(folder, unequal_graphs(), CONFIG)
 
 
-@pytest.mark.parametrize("stop_at", [1, 8, 15])
+@pytest.mark.parametrize("stop_at", [1, 8, 15, 25])
 def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, uninterrupted, stop_at):
     folder, once, network, problem = uninterrupted
     with pytest.raises(KeyboardInterrupt):
@@ -85,7 +85,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, uninterrupted
     assert once.weights["hints"] > 0
     files = [place / "checkpoint.safetensors" for place in (folder, tmp_path)]
     states = [load_checkpoint(path, package="lsp-distillation").models for path in files]
-    assert states[0].keys() == states[1].keys() == {"network", "best", "weights", "hints"}
+    assert (
+        states[0].keys() == states[1].keys() == {"network", "best", "weights", "hints", "half_way"}
+    )
     for name, model in states[0].items():
         assert all(torch.equal(model[key], states[1][name][key]) for key in model)
     for split, name in (("train", "loss"), ("train", "structure"), ("validation", "score")):

@@ -18,6 +18,7 @@ from lsp_distillation.learning import LABELS, Problem, joined_processes, learn
 from lsp_distillation.local_structure import local_log_probabilities, renormalized
 from lsp_distillation.neighborhoods import neighborhoods_of
 from lsp_distillation.node_data import GraphTask
+from lsp_distillation.second_half import timeline_of
 from lsp_distillation.teacher_outputs import TeacherOutputs
 from lsp_distillation.term_weights import STRUCTURE
 from lsp_distillation.terms_config import AUTO, LABELS_ALONE, TermsConfig
@@ -44,7 +45,7 @@ def check_training(
         problem = GraphProblem(task.to(place), config.training, seed=seed)
         return [
             {"name": "weights", "value": _count(network)},
-            *_costs(problem, network, config.training, LABELS_ALONE, place),
+            *_costs(problem, network, config.training, LABELS_ALONE, place, config.training.epochs),
         ]
 
 
@@ -95,7 +96,8 @@ def check_distillation(
             rows.insert(1, {"name": "weights of the teacher", "value": _count(teacher)})
         if STRUCTURE in lesson.problem.used:
             rows += _structure_rows(lesson, config.terms)
-        return rows + _costs(lesson.problem, lesson.network, config.training, terms, place)
+        total = timeline_of(config.training.epochs, config.terms.structure).total
+        return rows + _costs(lesson.problem, lesson.network, config.training, terms, place, total)
 
 
 def _structure_rows(lesson: Lesson, terms: TermsConfig) -> Rows:
@@ -142,7 +144,7 @@ def _fixed(terms: TermsConfig) -> TermsConfig:
     structure = terms.structure
     if structure.weight == AUTO:
         structure = replace(structure, weight=1.0)
-    return replace(terms, structure=structure, **known)
+    return replace(terms, structure=replace(structure, schedule="always"), **known)
 
 
 def _costs(
@@ -151,8 +153,9 @@ def _costs(
     config: TrainingConfig,
     terms: TermsConfig,
     place: torch.device,
+    total: int,
 ) -> Rows:
-    """Return time and memory of a training, from what three epochs take longer than one."""
+    """Return time and memory of a training of `total` epochs, from what three epochs take longer than one."""
     spent = []
     for epochs in (1, 3):
         short = replace(config, epochs=epochs, patience=0)
@@ -169,8 +172,8 @@ def _costs(
     return [
         {"name": "seconds an epoch", "value": wall},
         {"name": "CPU seconds an epoch", "value": cost},
-        {"name": f"minutes for {config.epochs} epochs", "value": wall * config.epochs / 60},
-        {"name": f"CPU minutes for {config.epochs} epochs", "value": cost * config.epochs / 60},
+        {"name": f"minutes for {total} epochs", "value": wall * total / 60},
+        {"name": f"CPU minutes for {total} epochs", "value": cost * total / 60},
         {"name": "peak memory so far, MB", "value": _peak_megabytes(place)},
     ]
 

@@ -58,17 +58,18 @@ def train_on_clouds(
     with joined_processes(place):
         role = "teacher" if teacher is None else "student"
         network = new_point_network(config.points, task, seed=seed, role=role).to(place)
+        here, guide = _moved(task, place), teacher if teacher is None else teacher.to(place)
         pairs: tuple[tuple[str, str], ...] = ()
         widths = (1, 1)
-        if teacher is not None and needs_layers(terms):
-            pairs = matched_layers(terms.structure, teacher.to(place), network)
-            widths = _widths(network, teacher, task.points[:1].to(place), pairs[0])
+        if guide is not None and needs_layers(terms):
+            pairs = matched_layers(terms.structure, guide, network)
+            widths = _widths(network, guide, here.points[:1], pairs[0])
         problem = CloudProblem(
-            _moved(task, place),
+            here,
             config.training,
             augmentation=augmentation,
             terms=terms,
-            teacher=teacher if teacher is None else teacher.to(place),
+            teacher=guide,
             pairs=pairs,
             widths=widths,
             seed=seed,

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,6 +78,8 @@ class Cell(NamedTuple):
     inference_seconds: float
     cpu_seconds: float
     """Of the training."""
+    dropped: bool = False
+    """Whether the structure term was dropped half-way."""
 
 
 def compare(
@@ -114,27 +116,39 @@ def compare(
         missing = [m for m in (TEACHER, *config.methods) if (m, seed) not in known]
         if not missing:
             continue
-        place = folder / f"seed-{seed}"
-        start = time.process_time()
-        guide = teacher
-        if guide is None:
-            trained = train_teacher(
-                config.teacher, place / TEACHER, task=task, seed=seed, device=device
-            )
-            guide = trained.student.network
-        seconds = time.process_time() - start
-        for method in missing:
-            if method == TEACHER:
-                cell = _measure(method, seed, task, guide, guide, None, config, seconds)
-            else:
-                start = time.process_time()
-                trained = _teach(config, method, place / method, task, guide, student, seed, device)
-                seconds = time.process_time() - start
-                network = trained.student.network
-                cell = _measure(method, seed, task, network, guide, trained, config, seconds)
-            known[method, seed] = cell
+        for cell in _cells_of_seed(config, folder, missing, task, teacher, student, seed, device):
+            known[cell.method, seed] = cell
             _append(folder, cell)
     return [known[m, s] for m in (TEACHER, *config.methods) for s in config.seeds]
+
+
+def _cells_of_seed(
+    config: CompareConfig,
+    folder: Path,
+    missing: Sequence[str],
+    task: GraphTask,
+    teacher: nn.Module | None,
+    student: Callable[[], nn.Module] | None,
+    seed: int,
+    device: str,
+) -> Generator[Cell]:
+    """Yield what is missing of a seed, one network after the other."""
+    place, start = folder / f"seed-{seed}", time.process_time()
+    guide = teacher
+    if guide is None:
+        trained = train_teacher(
+            config.teacher, place / TEACHER, task=task, seed=seed, device=device
+        )
+        guide = trained.student.network
+    for method in missing:
+        if method == TEACHER:
+            seconds = time.process_time() - start
+            yield _measure(method, seed, task, guide, guide, None, config, seconds)
+            continue
+        start = time.process_time()
+        trained = _teach(config, method, place / method, task, guide, student, seed, device)
+        seconds, network = time.process_time() - start, trained.student.network
+        yield _measure(method, seed, task, network, guide, trained, config, seconds)
 
 
 def read_cells(folder: Path) -> list[Cell]:
@@ -235,6 +249,7 @@ def _measure(
         parameters=sum(p.numel() for p in network.parameters()),
         inference_seconds=inference_seconds(network, here),
         cpu_seconds=seconds,
+        dropped=trained is not None and trained.learned.dropped,
     )
 
 

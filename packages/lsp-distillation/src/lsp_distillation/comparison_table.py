@@ -51,6 +51,11 @@ def table_rows(cells: Sequence[Cell], *, name: str, score: str) -> list[Row]:
     for method, ones in by_method.items():
         if method != TEACHER:
             rows += _structure_rows(f"{name}, {method}", ones, labels)
+        if any(one.weight for one in ones):
+            count = sum(one.dropped for one in ones)
+            rows.append(
+                result_row(f"{name}, {method}: seeds with the term dropped half-way", count)
+            )
     return rows + _cost_rows(name, by_method[TEACHER], labels)
 
 

@@ -59,13 +59,8 @@ class GraphProblem:
         widths: tuple[int, int] = (1, 1),
         seed: int = 0,
     ) -> None:
-        self.task, self.config, self.teacher, self.pairs, self.seed = (
-            task,
-            config,
-            teacher,
-            pairs,
-            seed,
-        )
+        self.task, self.config, self.seed = task, config, seed
+        self.teacher, self.pairs = teacher, pairs
         self.terms = terms or LABELS_ALONE
         self.used = [name for name in TermWeights(self.terms).used if name != LABELS]
         if current_world().size > 1 and set(self.used) & set(_OF_ALL_NODES):
@@ -80,20 +75,19 @@ class GraphProblem:
             self_loops=structure.self_loops,
             reduction=structure.reduction,
         )
-        self.hints: Hints | None = None
-        if "hints" in self.used:
-            self.hints = Hints(*widths, random=torch_stream(seed, "hints"))
-            self.hints.to(task.graph.device, task.x.dtype)
+        self.hints = self._hints(widths) if "hints" in self.used else None
+        labels = task.y[task.mask("train")]
         self.positive: Tensor | None = None
         if task.task == "multilabel" and config.balance:
-            labels = task.y[task.mask("train")]
             self.positive = positive_weights(labels, power=config.balance)
         self.constant_loss = constant_loss(
-            task.y[task.mask("train")],
-            task=task.task,
-            outputs=task.outputs,
-            positive_weight=self.positive,
+            labels, task=task.task, outputs=task.outputs, positive_weight=self.positive
         )
+
+    def _hints(self, widths: tuple[int, int]) -> Hints:
+        """Return FitNet's regression from the student's width to the teacher's."""
+        hints = Hints(*widths, random=torch_stream(self.seed, "hints"))
+        return hints.to(self.task.graph.device, self.task.x.dtype)
 
     @property
     def steps_per_epoch(self) -> int:

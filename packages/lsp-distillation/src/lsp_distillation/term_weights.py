@@ -56,10 +56,11 @@ class TermWeights(nn.Module):
         """Return all factors; those still to be set are NaN."""
         return {name: float(buffer) for name, buffer in self.named_buffers()}
 
-    def wanted(self, epoch: int) -> set[str]:
+    def wanted(self, epoch: int, *, without_structure: bool = False) -> set[str]:
         """Return the names of the terms that matter in an epoch, counted from 0."""
-        named = {name for name, weight in self.at(epoch).items() if weight != 0}
-        return named | (set(self.open) if self.is_due(epoch) else set())
+        factors = self.at(epoch, without_structure=without_structure)
+        named = {name for name, weight in factors.items() if weight != 0}
+        return named | (set(self.open) if self.is_due(epoch) and not without_structure else set())
 
     def is_due(self, epoch: int) -> bool:
         """Tell whether factors are to be set in this epoch, counted from 0."""
@@ -86,11 +87,11 @@ class TermWeights(nn.Module):
             getattr(self, name).fill_(weight)
             logger.info("weight of %s: %.4g", name, weight)
 
-    def at(self, epoch: int) -> dict[str, float]:
+    def at(self, epoch: int, *, without_structure: bool = False) -> dict[str, float]:
         """Return the factors of an epoch, counted from 0; a term that is still to be set has 0."""
         factors = {n: 0.0 if w != w else w for n, w in self.as_numbers().items()}
         structure = self.config.structure
-        if structure.schedule == "first" and epoch >= structure.epochs:
+        if without_structure or (structure.schedule == "first" and epoch >= structure.epochs):
             factors[STRUCTURE] = 0.0
         if structure.schedule == "linear":
             factors[STRUCTURE] *= max(0.0, 1 - epoch / structure.epochs)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from lsp_distillation.kernel_config import Direction, KernelConfig
 
 SelfLoops = Literal["keep", "add", "remove"]
-Schedule = Literal["always", "first", "linear"]
+Schedule = Literal["validated", "always", "first", "linear"]
 AUTO = -1.0
 """A weight that is set from the gradients."""
 
@@ -27,8 +27,10 @@ class StructureConfig:
     """Pairs `teacher_layer:student_layer`; none: the last hidden layers of both."""
     reduction: Literal["sum", "mean"] = "sum"
     """Over pairs of layers."""
-    schedule: Schedule = "always"
-    """`first`: only in the first epochs, as the released code; `linear`: falls to zero over them."""
+    schedule: Schedule = "validated"
+    """`validated`: the second half of the training is done twice, with the term and without it, and the state that is
+    best on validation items is the result (of equals one with it); `always`; `first`: only in the first epochs, as the
+    released code; `linear`: falls to zero over them."""
     epochs: int = 30
     """Of `first` and `linear`."""
 

@@ -2,19 +2,25 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from lsp_distillation.cloud_config import CloudAugmentation
 from lsp_distillation.network_config import PointNetworkConfig
 from lsp_distillation.recipes import STUDENTS, TEACHERS
-from lsp_distillation.terms_config import LABELS_ALONE
+from lsp_distillation.terms_config import LABELS_ALONE, StructureConfig
 from lsp_distillation.training_config import DistillConfig
 from lsp_distillation.verbs.sources import model_file
 from tenfold_shared.commands import Options, emit
 from tenfold_shared.errors import UserError
 from tenfold_shared.refusals import refuses
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lsp_distillation.cloud_data import CloudTask
+    from lsp_distillation.distillation import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,29 +57,19 @@ def clouds(config: Clouds) -> None:
     --out is the run folder (default: teacher, or student); the network is model.safetensors in it. Without
     --points.widths a teacher has the size of the recipe. Scores are of validation and test clouds.
     """
-    from lsp_distillation.cloud_distillation import (
-        cloud_fidelity,
-        evaluate_on_clouds,
-        train_on_clouds,
-    )
-    from lsp_distillation.distillation import matched_layers
-    from lsp_distillation.model_files import MODEL_FILE, Student
+    from lsp_distillation.cloud_distillation import train_on_clouds
     from lsp_distillation.point_clouds import open_clouds
 
     out = config.out or Path("teacher" if config.teacher is None else "student")
     task = open_clouds(
         config.clouds, points=config.points_per_cloud, seed=config.seed, data=config.data
     )
-    settings, guide = config.settings, None
-    if config.teacher is not None:
-        loaded = Student.load(model_file(config.teacher))
-        if not isinstance(loaded.config, PointNetworkConfig):
-            raise UserError(f"{config.teacher} is a network on graphs; train a teacher on clouds.")
-        guide = loaded.network
-    elif settings.points == STUDENTS["points"].points:
-        settings = replace(settings, points=TEACHERS["points"].points)
+    settings = config.settings
+    guide = None if config.teacher is None else _open_guide(config.teacher)
     if guide is None:
         settings = replace(settings, terms=LABELS_ALONE)
+        if settings.points == STUDENTS["points"].points:
+            settings = replace(settings, points=TEACHERS["points"].points)
     trained = train_on_clouds(
         settings,
         out,
@@ -83,6 +79,31 @@ def clouds(config: Clouds) -> None:
         seed=config.seed,
         device=config.device,
     )
+    emit(_rows(trained, out, task, guide, settings.terms.structure), json=config.json)
+
+
+def _open_guide(path: Path) -> "nn.Module":
+    """Return a teacher on clouds."""
+    from lsp_distillation.model_files import Student
+
+    loaded = Student.load(model_file(path))
+    if not isinstance(loaded.config, PointNetworkConfig):
+        raise UserError(f"{path} is a network on graphs; train a teacher on clouds.")
+    return loaded.network
+
+
+def _rows(
+    trained: "Trained",
+    out: Path,
+    task: "CloudTask",
+    guide: "nn.Module | None",
+    structure: StructureConfig,
+) -> list[dict[str, Any]]:
+    """Return what is printed of a finished training."""
+    from lsp_distillation.cloud_distillation import cloud_fidelity, evaluate_on_clouds
+    from lsp_distillation.distillation import matched_layers
+    from lsp_distillation.model_files import MODEL_FILE
+
     network = trained.student.network
     rows: list[dict[str, Any]] = [
         {"name": "network", "value": str(out / MODEL_FILE)},
@@ -93,10 +114,10 @@ def clouds(config: Clouds) -> None:
         scores = evaluate_on_clouds(network, task, part)
         rows += [{"name": f"{part} {one.name}", "value": one.value} for one in scores]
     if guide is not None:
-        pair = matched_layers(settings.terms.structure, guide, network)[0]
+        pair = matched_layers(structure, guide, network)[0]
         found = cloud_fidelity(network, guide, task, pair)
         rows += [
             {"name": "KL(teacher || student) over the union", "value": found.kl},
             {"name": "that of uniform structures", "value": found.uniform_kl},
         ]
-    emit(rows, json=config.json)
+    return rows
