@@ -60,7 +60,7 @@ def test_generator_b_is_initialized_as_dcgan() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    name=st.sampled_from(["a", "b", "shuffle"]),
+    name=st.sampled_from(["a", "b", "shuffle", "natural"]),
     channels=st.integers(1, 4),
     height=st.integers(1, 40),
     width=st.integers(1, 40),
@@ -68,7 +68,7 @@ def test_generator_b_is_initialized_as_dcgan() -> None:
 def test_any_size_can_be_painted(name: str, channels: int, height: int, width: int) -> None:
     config = GeneratorConfig(name=name, width=2, latent=3)
     generator = Generator(config, InputSpace(shape=(channels, height, width)))
-    assert generator(torch.randn(4, 3)).shape == (4, channels, height, width)
+    assert generator(torch.randn(4, generator.latent)).shape == (4, channels, height, width)
 
 
 @pytest.mark.parametrize(("name", "step"), [("a", 4), ("b", 16), ("shuffle", 4)])

@@ -6,10 +6,12 @@ from typing import Literal
 
 Discrepancy = Literal["mae", "mse", "kl"]
 GenerationLoss = Literal["mae", "log_mae", "mse", "kl"]
-GeneratorName = Literal["shuffle", "a", "b"]
+GeneratorName = Literal["shuffle", "a", "b", "natural"]
 Task = Literal["classification", "segmentation"]
 Schedule = Literal["constant", "steps", "cosine"]
 Precision = Literal["fp32", "bf16"]
+CONTROLS = 2
+"""Numbers of a `natural` generator's noise that say how bright a picture is, and of what contrast."""
 
 
 def _require(condition: bool, rule: str) -> None:
@@ -80,11 +82,12 @@ class GeneratorConfig:
 
     name: GeneratorName = "shuffle"
     """`a`: the paper's for 32 px (nearest upsampling, from DAFL); `b`: the paper's for 128 px (transposed
-    convolutions, from DCGAN); `shuffle`: 40 times fewer multiply-adds than `a`, for small teachers."""
+    convolutions, from DCGAN); `shuffle`: 40 times fewer multiply-adds than `a`, for small teachers; `natural`: alters
+    noise that has the spectrum of photographs, for teachers of photographs."""
     width: int = 32
     """Channels of the widest picture-sized layer; the paper's generators have 64."""
     latent: int = 100
-    """Length of the noise vector."""
+    """Length of the noise vector; `natural` takes a number for each value of the picture instead."""
     output: Literal["standardized", "range"] = "standardized"
     """`standardized`: each channel has mean 0 and variance 1 over the batch, as normalized pictures have;
     `range`: tanh, mapped to the values that pictures in [0, 1] have after normalization."""
@@ -94,6 +97,10 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _require_at_least(self, 1, "width", "latent")
+
+    def noise_length(self, space: InputSpace) -> int:
+        """Return how many numbers a picture of this space is painted from."""
+        return math.prod(space.shape) + CONTROLS if self.name == "natural" else self.latent
 
 
 @dataclass(frozen=True, kw_only=True)

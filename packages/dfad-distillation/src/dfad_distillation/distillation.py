@@ -189,7 +189,7 @@ class _Distillation:
         """Let both networks see the generator's first pictures; refuse what cannot work."""
         config = self.config
         noise = torch.randn(
-            config.batch, config.generator.latent, generator=torch_stream(self.seed, "check")
+            config.batch, self.generator.latent, generator=torch_stream(self.seed, "check")
         )
         with torch.no_grad():
             pictures = copy.deepcopy(self.generator)(noise.to(self.device, self.dtype))
@@ -238,7 +238,7 @@ class _Distillation:
             number,
             count=config.pool + 1,
             batch=config.batch,
-            latent=config.generator.latent,
+            latent=self.generator.latent,
             seed=self.seed,
         )
         parts = (shard(one, world).to(self.device, self.dtype) for one in noise)
@@ -346,7 +346,7 @@ class _Distillation:
             0,
             count=count,
             batch=self.config.batch,
-            latent=self.config.generator.latent,
+            latent=self.generator.latent,
             seed=self.seed,
         ):
             yield painter(noise.to(self.device, self.dtype))

@@ -1,4 +1,4 @@
-"""The three generators: noise (N, latent) to pictures in the teacher's normalized space (N, C, H, W)."""
+"""The four generators: noise (N, latent) to pictures in the teacher's normalized space (N, C, H, W)."""
 
 import math
 
@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfad_distillation.config import GeneratorConfig, InputSpace
+from dfad_distillation.natural_noise import NaturalNoise
 from dfad_distillation.upsampling import UpsampledConv2d
 
-STEPS = {"a": 4, "b": 16, "shuffle": 4}
+STEPS = {"a": 4, "b": 16, "shuffle": 4, "natural": 1}
 """Sizes are multiples of this."""
 
 
@@ -33,7 +34,7 @@ class Generator(nn.Module):
                 f"generator {config.name} paints sizes that are multiples of {step}, got "
                 f"{size[0]}x{size[1]}; set generator.crop to paint a larger picture and cut it"
             )
-        self.config, self.size = config, tuple(size)
+        self.config, self.space, self.size = config, space, tuple(size)
         height, width = (math.ceil(side / step) for side in size)
         self.start, self.body = BODIES[config.name](config, channels, (height, width))
         self.out = _way_out(config, space)
@@ -43,7 +44,7 @@ class Generator(nn.Module):
     @property
     def latent(self) -> int:
         """Length of the noise vector."""
-        return self.config.latent
+        return self.config.noise_length(self.space)
 
     def forward(self, noise: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
         """Return pictures; in training mode their statistics depend on the whole batch."""
@@ -111,7 +112,44 @@ def _shuffling(
     )
 
 
-BODIES = {"a": _upsampling, "b": _transposed, "shuffle": _shuffling}
+def _altering(
+    config: GeneratorConfig, channels: int, size: tuple[int, int]
+) -> tuple[nn.Module, nn.Module]:
+    """Return our generator of photographs: noise with their spectrum, and a network that learns to alter it."""
+    return NaturalNoise((channels, *size)), Altered(channels, config.width)
+
+
+class Altered(nn.Module):
+    """Pictures and what three convolutions at half their size add to them: at first nothing.
+
+    Args:
+        channels: Of the pictures.
+        width: Channels inside.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        last = nn.Conv2d(width, 4 * channels, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # pyright: ignore[reportArgumentType]
+        self.change = nn.Sequential(
+            nn.Conv2d(channels, width, 3, stride=2, padding=1),
+            nn.BatchNorm2d(width),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.LeakyReLU(0.2),
+            last,
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the altered pictures."""
+        height, width = pictures.shape[2:]
+        return pictures + self.change(pictures)[..., :height, :width]
+
+
+BODIES = {"a": _upsampling, "b": _transposed, "shuffle": _shuffling, "natural": _altering}
 
 
 def _way_out(config: GeneratorConfig, space: InputSpace) -> nn.Module:

@@ -149,9 +149,8 @@ def _generator_bytes(config: DistillationConfig, count: int) -> tuple[int, int]:
             for layer in generator.modules():
                 if not list(layer.children()):
                     layer.register_forward_hook(note)
-            generator.start(torch.empty(2, config.generator.latent))
             # Only sizes are asked for; two vectors stand for all, since sizes are proportional.
-            generator.body(torch.empty(2, *_map_shape(generator)))
+            generator.body(generator.start(torch.empty(2, generator.latent)))
     except (RuntimeError, OverflowError, TypeError) as error:
         raise UserError(
             "the generator is too large to be built; lower --generator.width, --generator.latent or "
@@ -159,12 +158,6 @@ def _generator_bytes(config: DistillationConfig, count: int) -> tuple[int, int]:
         ) from error
     weights = sum(p.numel() for p in generator.parameters())
     return _NUMBER * weights, _NUMBER * sum(sizes) * count // 2
-
-
-def _map_shape(generator: Generator) -> tuple[int, ...]:
-    """Return the shape of the map that a generator begins with."""
-    (unflatten,) = (layer for layer in generator.start if isinstance(layer, nn.Unflatten))
-    return tuple(unflatten.unflattened_size)
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -152,7 +152,8 @@ def _generator(config: DistillationConfig, device: torch.device) -> Generator:
 def _noise(config: DistillationConfig, seed: int, step: int) -> Tensor:
     """Return the noise of a step, on the CPU."""
     random = torch_stream(seed, "noise", step)
-    return torch.randn(config.batch, config.generator.latent, generator=random)
+    length = config.generator.noise_length(config.input)
+    return torch.randn(config.batch, length, generator=random)
 
 
 def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
