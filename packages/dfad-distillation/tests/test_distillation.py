@@ -201,6 +201,15 @@ def test_patience_stops_early_and_a_stopped_run_stays_stopped(tmp_path, monkeypa
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
+def test_patience_waits_for_the_first_snapshot(tmp_path, monkeypatch):
+    from dfad_distillation import distillation
+
+    # By default there are twice as many states as snapshots: the first state has no bank yet.
+    monkeypatch.setattr(distillation, "highest", lambda table: table[0])
+    result = run(tmp_path, patience=1, states=6, snapshots=2)
+    assert [one.round for one in result.table] == [1, 2, 3]
+
+
 def test_without_states_there_is_no_table(tmp_path):
     result = run(tmp_path, states=0)
     assert result.table == []

@@ -294,19 +294,18 @@ class _Distillation:
         number = self.run.step if number is None else number
         if not self.config.patience or number not in self.kept:
             return False
+        if number < min(self.painted):  # no generator was kept yet, so there is no bank
+            return False
         any_rank(False)  # the first process has written the states
         table = self._score(self._bank(number), number)
         rounds = [one.round for one in table]
         return len(rounds) - 1 - rounds.index(highest(table).round) >= self.config.patience
 
     def _bank(self, last: int) -> Bank:
-        """Paint the bank from all generators kept so far, or the present one while there is none."""
-        snapshots = sorted(number for number in self.painted if number <= last)
-        if not snapshots:
-            raise ValueError("a state was kept before the first snapshot; set snapshots to states")
+        """Paint the bank from all generators kept so far, of which there is at least one."""
         return paint_bank(
             self.run.folder,
-            snapshots,
+            sorted(number for number in self.painted if number <= last),
             generator=self.generator,
             teacher=self.teacher,
             count=self.config.bank,
