@@ -31,7 +31,7 @@ def first_pictures(config: DistillationConfig, *, seed: int) -> Tensor:
         torch.default_generator.set_state(torch_stream(seed, "look").get_state())
         generator = Generator(config.generator, config.input)
         with torch.no_grad():
-            return generator(torch.randn(SAMPLE, generator.latent))
+            return generator(torch.randn(SAMPLE, generator.latent)).contiguous()
 
 
 def look_at_teacher(config: DistillationConfig, teacher: nn.Module, *, seed: int) -> OutputKind:

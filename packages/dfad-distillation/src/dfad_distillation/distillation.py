@@ -25,6 +25,7 @@ from dfad_distillation.adversarial_game import (
 from dfad_distillation.averaging import follow_average, reestimate_statistics
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.generators import Generator
+from dfad_distillation.layouts import fastest_layout, paint_plainly
 from dfad_distillation.occlusion import keep_rectangles
 from dfad_distillation.optimizers import (
     generator_optimizer,
@@ -153,10 +154,12 @@ class _Distillation:
         device: torch.device,
     ) -> None:
         self.config, self.run, self.seed, self.device = config, run, seed, device
-        layout = torch.channels_last
+        layout = fastest_layout((teacher, student), config.input.shape)
         self.teacher = freeze(teacher).to(device, memory_format=layout)
         self.student = student.to(device, memory_format=layout).train()
         generator = Generator(config.generator, config.input).to(device, memory_format=layout)
+        if layout != torch.channels_last:
+            paint_plainly(generator)
         self.dtype = next(student.parameters()).dtype
         self.generator = generator.to(self.dtype).train()
         self.average = copy.deepcopy(self.student) if config.average else None

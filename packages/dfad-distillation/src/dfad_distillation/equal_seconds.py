@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from dfad_distillation.adversarial_game import freeze
+from dfad_distillation.layouts import fastest_layout
 from dfad_distillation.rivals import Rival, Setting, Step
 from tenfold_shared.seeds import seed_global_state
 
@@ -112,8 +113,10 @@ def _start(rival: Rival, setting: Setting) -> Step:
     the method's student takes.
     """
     seed_global_state(setting.seed, "rival")
-    for network in (freeze(setting.teacher), setting.student.train()):
-        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    step = rival(setting)
+    networks = (freeze(setting.teacher), setting.student.train())
+    layout = fastest_layout(networks, setting.config.input.shape)
+    for network in networks:
+        network.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+    step = rival(setting._replace(layout=layout))
     warmup = setting.config.warmup * setting.config.student_steps
     return lambda number, factor: step(number, factor * min(1.0, number / (warmup + 1)))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dfad_distillation.config import InputSpace, Task
 from dfad_distillation.data import LabeledPictures, normalize
+from dfad_distillation.layouts import fastest_layout
 from dfad_distillation.picture_folders import VOID
 
 
@@ -105,11 +106,12 @@ def logits_of(
     """
     before = model.training
     model.eval()
+    layout = fastest_layout([model], space.shape)
     try:
         for part in images.split(batch):
             with torch.inference_mode():
                 pictures = normalize(part.to(device), space)
-                outputs = model(pictures.contiguous(memory_format=torch.channels_last))
+                outputs = model(pictures.contiguous(memory_format=layout))
             yield outputs.float().cpu()
     finally:
         model.train(before)

@@ -15,6 +15,7 @@ from dfad_distillation.adversarial_game import Lesson, frozen, imitation_step
 from dfad_distillation.config import DistillationConfig
 from dfad_distillation.discrepancy import divergence
 from dfad_distillation.generators import Generator
+from dfad_distillation.layouts import paint_plainly
 from dfad_distillation.optimizers import (
     generator_optimizer,
     set_rate,
@@ -35,6 +36,8 @@ class Setting(NamedTuple):
     student: nn.Module
     """Is trained in place."""
     seed: int
+    layout: torch.memory_format = torch.channels_last
+    """In which the networks are computed."""
 
 
 Step = Callable[[int, float], None]
@@ -75,13 +78,13 @@ def untrained_generator(config: DistillationConfig, *, seed: int) -> Source:
 
 def imitation(setting: Setting, source: Source) -> Step:
     """Let the student imitate the teacher on the pictures of a source."""
-    config, teacher, student, _ = setting
+    config, teacher, student, _, layout = setting
     optimizer = student_optimizer(student, config)
     device = _device(student)
 
     def step(number: int, factor: float) -> None:
         set_rate(optimizer, config.student_rate * factor)
-        pictures = source(number).to(device, memory_format=torch.channels_last)
+        pictures = source(number).to(device, memory_format=layout)
         with torch.no_grad():
             lesson = Lesson(pictures, teacher(pictures))
         imitation_step(student, optimizer, lesson, loss=config.loss)
@@ -96,9 +99,9 @@ def dafl(setting: Setting, *, activation: float = 0.1, balance: float = 5.0) -> 
     last linear layer, plus `balance` times the imbalance of classes; the student minimizes the KL divergence on the
     same batch. One step of each. The weights are those of its MNIST command; the rate is ours (its 0.2 diverges).
     """
-    config, teacher, student, seed = setting
+    config, teacher, student, seed, layout = setting
     device = _device(student)
-    generator = _generator(config, device)
+    generator = _generator(config, device, layout)
     optimizers = student_optimizer(student, config), generator_optimizer(generator, config)
 
     def step(number: int, factor: float) -> None:
@@ -121,9 +124,9 @@ def zskt(setting: Setting, *, student_steps: int = 10) -> Step:
 
     The generator takes one step up the KL divergence, the student `student_steps` down, all on the same noise.
     """
-    config, teacher, student, seed = setting
+    config, teacher, student, seed, layout = setting
     device = _device(student)
-    generator = _generator(config, device)
+    generator = _generator(config, device, layout)
     optimizers = student_optimizer(student, config), generator_optimizer(generator, config)
 
     def step(number: int, factor: float) -> None:
@@ -143,10 +146,14 @@ def _device(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _generator(config: DistillationConfig, device: torch.device) -> Generator:
+def _generator(
+    config: DistillationConfig, device: torch.device, layout: torch.memory_format
+) -> Generator:
     """Return an untrained generator in the layout of the method's own."""
     generator = Generator(config.generator, config.input)
-    return generator.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if layout != torch.channels_last:
+        paint_plainly(generator)
+    return generator.to(device, memory_format=layout)  # pyright: ignore[reportCallIssue]
 
 
 def _noise(config: DistillationConfig, seed: int, step: int) -> Tensor:

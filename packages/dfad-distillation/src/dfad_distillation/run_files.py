@@ -101,7 +101,7 @@ def paint(generator: Generator, count: int, *, seed: int = 0) -> Float[Tensor, "
         raise ValueError(f"count must be at least 2, got {count}")
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     noise = torch.randn(count, generator.latent, generator=torch_stream(seed, "samples"))
-    pictures = generator.train()(noise)
+    pictures = generator.train()(noise).contiguous()  # all networks read the plain layout
     generator.load_state_dict(before)
     return pictures
 
