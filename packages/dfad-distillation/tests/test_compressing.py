@@ -105,6 +105,19 @@ def test_a_teacher_in_memory_and_the_global_randomness_are_given_back(tmp_path: 
     assert state() == before
 
 
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_another_precision_compute_in_single(tmp_path: Path, precision: torch.dtype):
+    teacher, student = tiny_pair()
+    teacher, student = teacher.to(precision), student.to(precision)
+    teacher[0].weight.grad = torch.ones_like(teacher[0].weight)
+    with pytest.raises(RuntimeError, match="type"):
+        teacher(torch.zeros(2, *CONFIG.input.shape))
+    result = compress(teacher, tmp_path, student=student, config=CONFIG, device="cpu")
+    tensors = (*teacher.parameters(), teacher[1].running_mean, teacher[0].weight.grad)
+    assert {one.dtype for one in tensors} == {precision}
+    assert {one.dtype for one in result.student.parameters()} == {torch.float32}
+
+
 def test_a_function_may_make_logits_of_what_a_teacher_returns(tmp_path: Path):
     class Nested(nn.Module):
         def __init__(self, body: nn.Module) -> None:

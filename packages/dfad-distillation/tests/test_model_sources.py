@@ -49,6 +49,11 @@ def test_constructors_by_import_path_and_by_file(monkeypatch):
     assert sys.path == before
 
 
+def test_double_precision_becomes_single():
+    network = load_model(f"{HERE / 'user_networks.py'}:precise")
+    assert network(PICTURES).dtype == torch.float32
+
+
 def test_weights_fit_or_are_refused(tmp_path):
     source, network = f"{HERE / 'user_networks.py'}:make", Plain().eval()
     path = tmp_path / "weights.safetensors"

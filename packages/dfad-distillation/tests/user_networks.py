@@ -49,6 +49,11 @@ def make(classes=4):
     return Plain(classes)
 
 
+def precise():
+    """Return a network in double precision."""
+    return Plain().double()
+
+
 def broken():
     """Fail, as users' factories sometimes do."""
     raise RuntimeError("no weights\nhere")

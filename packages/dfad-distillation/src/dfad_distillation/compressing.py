@@ -51,7 +51,7 @@ def compress(
     """Teach a smaller network what a trained one does, without any data.
 
     Torch's global random state and a teacher in memory are given back as they were; a student in memory is trained
-    in place.
+    in place. Both compute in single precision.
 
     Args:
         teacher: A network, or where one is: a file of `train`, a .pt2 or TorchScript file,
@@ -130,7 +130,8 @@ def prepare_student(
             raise ValueError(
                 "student must not be the teacher itself; pass a network that is smaller"
             )
-        opened = Student(adapt_outputs(student, outputs).cpu(), _place(student), {}, outputs)
+        module = adapt_outputs(student, outputs).cpu().float()
+        opened = Student(module, _place(student), {}, outputs)
     else:
         seed_global_state(seed, "student")
         opened = open_student(
@@ -191,7 +192,7 @@ def teach(
 
 @contextmanager
 def left_alone(module: nn.Module) -> Generator[None]:
-    """Give a network of the caller back as it was: its modes, what is trained, device and memory layout.
+    """Give a network of the caller back as it was: its modes, what is trained, device, precision and memory layout.
 
     Only for code that changes none of its numbers.
     """
@@ -231,7 +232,7 @@ def _in_memory(
             "std=(0.25,)); only files of train know it"
         )
     return Teacher(
-        module=adapt_outputs(teacher, outputs).cpu().eval(),
+        module=adapt_outputs(teacher, outputs).cpu().float().eval(),
         source=_place(teacher),
         arguments={},
         input=one_value(settings.input),

@@ -104,7 +104,7 @@ def open_model(
             raise UserError(f"{source} has its weights inside; leave {weights} out.")
         fit_weights(module, read_weights(weights), path=weights)
     for parameter in (*module.parameters(), *module.buffers()):
-        if parameter.dtype in (torch.float16, torch.bfloat16):
+        if parameter.is_floating_point():
             parameter.data = parameter.data.float()
     return opened._replace(module=adapt_outputs(module.cpu(), outputs).eval())
 
