@@ -118,6 +118,16 @@ def test_networks_of_another_precision_compute_in_single(tmp_path: Path, precisi
     assert {one.dtype for one in result.student.parameters()} == {torch.float32}
 
 
+def test_students_in_memory_must_have_something_to_train(tmp_path: Path):
+    teacher, student = tiny_pair()
+    with pytest.raises(UserError, match="no weights to train"):
+        compress(teacher, tmp_path, student=student.requires_grad_(False), config=CONFIG)
+    student = nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+    with pytest.raises(UserError, match="the student has lazy layers"):
+        compress(teacher, tmp_path, student=student, config=CONFIG)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_function_may_make_logits_of_what_a_teacher_returns(tmp_path: Path):
     class Nested(nn.Module):
         def __init__(self, body: nn.Module) -> None:

@@ -75,6 +75,7 @@ def test_weights_fit_or_are_refused(tmp_path):
             "cannot be built with no arguments: RuntimeError: no weights here",
         ),
         ("user_networks:nothing", "returns a int"),
+        ("user_networks:lazy", "lazy layers without weights"),
         ("user_networks:__name__", "no constructor but a str"),
         ("nothing.py:make", "does not exist"),
         ("nothing.pt2", "does not exist"),

@@ -108,6 +108,14 @@ def test_students_must_answer_as_teachers_do():
     assert torch.equal(good.norm.running_mean, statistics), "checking moves no statistics"
 
 
+def test_students_must_not_end_in_softmax():
+    for kind, fix in (("softmax", "probabilities"), ("log_softmax", "log_probabilities")):
+        student = Ending(kind)
+        with pytest.raises(UserError, match=f"student ends in .*softmax.*--student-outputs {fix},"):
+            check_pair(Plain().eval(), student, SAMPLE)
+        check_pair(Plain().eval(), adapt_outputs(student, fix), SAMPLE)
+
+
 def test_one_picture_is_no_batch_for_batch_normalization():
     with pytest.raises(UserError, match="batch of 1"):
         check_pair(Plain().eval(), Plain(), SAMPLE[:1])

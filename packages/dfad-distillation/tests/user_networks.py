@@ -54,6 +54,11 @@ def precise():
     return Plain().double()
 
 
+def lazy():
+    """Return a network that has no weights before it has read something."""
+    return nn.Sequential(nn.LazyConv2d(4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 def broken():
     """Fail, as users' factories sometimes do."""
     raise RuntimeError("no weights\nhere")

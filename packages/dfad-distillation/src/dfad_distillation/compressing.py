@@ -15,7 +15,7 @@ from dfad_distillation.config import DistillationConfig, InputSpace
 from dfad_distillation.distillation import DistillationResult, Watcher, distill
 from dfad_distillation.memory import check_game, refusing_exhaustion
 from dfad_distillation.model_files import STUDENT_FILE
-from dfad_distillation.outputs import Outputs, adapt_outputs, check_pair
+from dfad_distillation.outputs import Outputs, adapt_outputs, check_pair, refuse_lazy
 from dfad_distillation.pairing import (
     Student,
     Teacher,
@@ -29,6 +29,7 @@ from dfad_distillation.regularizers import BatchStatistics
 from dfad_distillation.student_record import find_temperature, save_student, score_again
 from dfad_distillation.students import HALF
 from tenfold_shared.devices import choose_device
+from tenfold_shared.errors import UserError
 from tenfold_shared.files import make_folder
 from tenfold_shared.seeds import seed_global_state
 
@@ -83,6 +84,7 @@ def compress(
     with ExitStack() as kept:
         kept.enter_context(same_randomness())
         if isinstance(teacher, nn.Module):
+            refuse_lazy(teacher, "the teacher")
             kept.enter_context(left_alone(teacher))
             opened = _in_memory(teacher, settings, said=said, outputs=teacher_outputs)
         else:
@@ -130,6 +132,7 @@ def prepare_student(
             raise ValueError(
                 "student must not be the teacher itself; pass a network that is smaller"
             )
+        refuse_lazy(student, "the student")
         module = adapt_outputs(student, outputs).cpu().float()
         opened = Student(module, _place(student), {}, outputs)
     else:
@@ -142,6 +145,10 @@ def prepare_student(
             teacher=teacher,
             classes=kind.classes,
             task=kind.task,
+        )
+    if not any(p.requires_grad for p in opened.module.parameters()):
+        raise UserError(
+            f"the student {opened.source} has no weights to train; name a constructor, or let them require gradients."
         )
     check_pair(teacher.module, copy.deepcopy(opened.module), first_pictures(config, seed=seed))
     return opened

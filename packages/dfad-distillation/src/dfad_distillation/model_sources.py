@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dfad_distillation.config import InputSpace
 from dfad_distillation.model_files import load_saved
-from dfad_distillation.outputs import Outputs, adapt_outputs
+from dfad_distillation.outputs import Outputs, adapt_outputs, refuse_lazy
 from dfad_distillation.registry import NAMES, build_network
 from dfad_distillation.weight_files import fit_weights, read_weights
 from tenfold_shared.errors import UserError
@@ -206,6 +206,7 @@ def _constructed(place: str, name: str, given: dict[str, Any]) -> nn.Module:
     built = factory if isinstance(factory, nn.Module) else _call(factory, what, given)
     if not isinstance(built, nn.Module):
         raise UserError(f"{what} returns a {type(built).__name__}, not a torch.nn.Module.")
+    refuse_lazy(built, what)
     return built
 
 

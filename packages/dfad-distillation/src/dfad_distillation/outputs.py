@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
 
 from dfad_distillation.config import Task
 from tenfold_shared.errors import UserError
@@ -119,6 +120,18 @@ def adapt_outputs(module: nn.Module, outputs: Outputs) -> nn.Module:
     return PickedOutput(module, name=outputs)
 
 
+def refuse_lazy(network: nn.Module, name: str) -> None:
+    """Refuse a network whose lazy layers have no weights yet.
+
+    Raises:
+        UserError: It has such layers.
+    """
+    if any(is_lazy(one) for one in (*network.parameters(), *network.buffers())):
+        raise UserError(
+            f"{name} has lazy layers without weights; let it read one batch, such as torch.zeros(1, 3, 32, 32), first."
+        )
+
+
 def check_teacher(
     teacher: nn.Module, sample: Float[Tensor, "batch channels height width"]
 ) -> OutputKind:
@@ -149,7 +162,7 @@ def check_teacher(
             "the teacher gives every generated picture the same answer, from which nothing can be "
             "learned; check its weights, --input.mean and --input.std."
         )
-    _refuse_probabilities(outputs.detach())
+    _refuse_probabilities("teacher", outputs.detach())
     _require_gradient(outputs, pictures)
     _answers("teacher", teacher, sample[:1])
     return OutputKind("classification" if outputs.ndim == 2 else "segmentation", outputs.shape[1])
@@ -166,7 +179,8 @@ def check_pair(
         sample: A batch of generated pictures.
 
     Raises:
-        UserError: The shapes of the outputs differ, or a batch of one meets batch normalization.
+        UserError: The shapes of the outputs differ, the student ends in softmax, or a batch of one meets batch
+            normalization.
     """
     normalized = any(isinstance(module, _BatchNorm) for module in student.modules())
     if len(sample) == 1 and normalized:
@@ -187,6 +201,7 @@ def check_pair(
             f"{tuple(given.shape)}; build the student with as many outputs, such as classes="
             f"{wanted.shape[1]}."
         )
+    _refuse_probabilities("student", given)
 
 
 def _answers(who: str, network: nn.Module, pictures: Tensor) -> Tensor:
@@ -215,14 +230,14 @@ def _answers(who: str, network: nn.Module, pictures: Tensor) -> Tensor:
     return outputs
 
 
-def _refuse_probabilities(outputs: Tensor) -> None:
+def _refuse_probabilities(who: str, outputs: Tensor) -> None:
     """Refuse outputs behind softmax or log-softmax, on which the loss means something else."""
     for kind, chances in (("probabilities", outputs), ("log_probabilities", outputs.exp())):
         sums = chances.sum(1)
         if bool((chances >= 0).all()) and bool(((sums - 1).abs() < _TOLERANCE).all()):
             raise UserError(
-                f"the teacher ends in {'log-' if kind[0] == 'l' else ''}softmax, but the loss is "
-                f"defined on logits; pass --teacher-outputs {kind}, which undoes it."
+                f"the {who} ends in {'log-' if kind[0] == 'l' else ''}softmax, but the loss is "
+                f"defined on logits; pass --{who}-outputs {kind}, which undoes it."
             )
 
 

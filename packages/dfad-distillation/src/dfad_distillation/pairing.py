@@ -163,7 +163,7 @@ def open_student(
         task: `classification` or `segmentation`.
 
     Raises:
-        UserError: It cannot be built, or nothing in it can be trained.
+        UserError: It cannot be built, or is the teacher itself.
     """
     given = dict(arguments or {})
     if source == HALF:
@@ -184,8 +184,6 @@ def open_student(
     opened = open_model(
         source, arguments=given, weights=weights, outputs=outputs, shape=teacher.input.shape
     )
-    if not any(p.requires_grad for p in opened.module.parameters()):
-        raise UserError(f"the student {source} has no weights to train; name a constructor.")
     if any(opened.module is one for one in teacher.module.modules()):
         raise UserError(f"{source} is the teacher itself; name a constructor that builds another.")
     return Student(opened.module, opened.source, opened.arguments, outputs)
