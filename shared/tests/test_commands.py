@@ -316,6 +316,20 @@ def test_the_record_of_a_run_repeats_it(tmp_path):
     assert seen[0] == dataclasses.replace(first, config=file)
 
 
+def test_keys_of_a_file_are_spelled_as_the_flags(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        "steps = 7\ndepth = 9\nwide = true\n[network]\ndepth = 2\n[solver]\nsizes = [3]\n"
+    )
+    assert run("train", "photos", "--config", file).code == 0
+    assert seen[0].network == Network(depth=2)
+    assert seen[0].solver == Network(depth=9, wide=True, sizes=(3,))
+    file.write_text("depth = 9\nsolver = 3\n")
+    result = run("train", "photos", "--config", file)
+    assert result.code == 1
+    assert "solver must be a section" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

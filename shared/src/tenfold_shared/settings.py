@@ -73,7 +73,7 @@ def _expand(
     """Yield (flag, type, value) for each setting in the table; no flag for a positional field."""
     hints = typing.get_type_hints(settings, include_extras=True)
     names = [field.name for field in dataclasses.fields(settings) if field.init]
-    for key, value in table.items():
+    for key, value in _with_sections(table, names, hints).items():
         if key not in names:
             near = get_close_matches(key, names, n=1)
             hint = f"perhaps you meant {near[0]}" if near else f"known are {', '.join(names)}"
@@ -94,6 +94,33 @@ def _expand(
             )
         elif key_prefix or key != "config":  # a run's own record names the file that it came from
             yield ("" if tyro.conf.Positional in markers else f"--{flag}"), kind, value
+
+
+def _with_sections(
+    table: Mapping[str, Any], names: Sequence[str], hints: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return a table with the settings whose flags have no prefix in their sections.
+
+    So keys are spelled as flags are, and the settings that a run folder keeps repeat the run.
+    """
+    sections = {name: hints[name] for name in names if _is_open_section(hints[name])}
+    homes = {
+        field.name: name
+        for name, kind in sections.items()
+        for field in dataclasses.fields(kind.__origin__)
+    }
+    found = {key: value for key, value in table.items() if key in names or key not in homes}
+    for key in [key for key in table if key not in found]:
+        section = found.setdefault(homes[key], {})
+        if isinstance(section, dict):  # anything else is refused with its section
+            cast("dict[str, Any]", section).setdefault(key, table[key])
+    return found
+
+
+def _is_open_section(hint: Any) -> bool:
+    """Tell whether a field is a nested dataclass whose flags go without its name."""
+    kind = getattr(hint, "__origin__", None)
+    return dataclasses.is_dataclass(kind) and is_unprefixed(getattr(hint, "__metadata__", ()))
 
 
 def is_unprefixed(markers: Sequence[Any]) -> bool:
