@@ -249,3 +249,14 @@ def test_the_generator_runs_once_per_fresh_batch_and_once_to_learn(pool: int, pa
     play(group, noise(1, pool + 1, torch.float32), pool=pool)
     assert len(generator) == passes
     assert len(teacher) == passes
+
+
+def test_the_steps_take_the_fresh_batches_in_turn() -> None:
+    group = players(torch.float32)
+    seen: list[torch.Tensor] = []
+    group.student.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    play(group, noise(1, 3, torch.float32), pool=2)
+    first, second, third, generated = seen
+    assert not torch.equal(first, second)
+    assert torch.equal(first, third)
+    assert not torch.equal(generated, second)

@@ -181,8 +181,15 @@ def test_select_takes_the_state_of_highest_agreement(tmp_path, monkeypatch):
     def keep(number: int, student: nn.Module) -> None:
         states[number] = copy.deepcopy(student.state_dict())
 
-    monkeypatch.setattr(distillation, "choose", lambda table, pictures: table[0])
+    banks: list[int] = []
+
+    def first(table, pictures):
+        banks.append(pictures)
+        return table[0]
+
+    monkeypatch.setattr(distillation, "choose", first)
     result = run(tmp_path, select=True, watch=keep)
+    assert banks == [CONFIG.snapshots * CONFIG.bank]
     assert result.chosen == 2
     assert all(torch.equal(v, states[2][n]) for n, v in result.student.state_dict().items())
     assert not all(torch.equal(v, states[6][n]) for n, v in result.student.state_dict().items())
@@ -208,6 +215,24 @@ def test_patience_waits_for_the_first_snapshot(tmp_path, monkeypatch):
     monkeypatch.setattr(distillation, "highest", lambda table: table[0])
     result = run(tmp_path, patience=1, states=6, snapshots=2)
     assert [one.round for one in result.table] == [1, 2, 3]
+
+
+def test_only_the_rate_of_the_student_warms_up(tmp_path, monkeypatch):
+    from dfad_distillation import distillation
+
+    rates: dict[str, list[float]] = {"SGD": [], "Adam": []}
+    monkeypatch.setattr(
+        distillation, "set_rate", lambda one, rate: rates[type(one).__name__].append(rate)
+    )
+    run(tmp_path, warmup=3, schedule="constant", student_rate=0.4, generator_rate=0.5)
+    assert rates["SGD"] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+    assert rates["Adam"] == [0.5] * 6
+
+
+def test_the_memory_takes_a_batch_every_few_rounds(tmp_path):
+    run(tmp_path, replay=4, replay_every=2)
+    state = load_checkpoint(tmp_path / "checkpoint.safetensors", package=PACKAGE)
+    assert int(state.models["memory"]["written"]) == CONFIG.rounds // 2
 
 
 def test_without_states_there_is_no_table(tmp_path):

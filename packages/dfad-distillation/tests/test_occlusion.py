@@ -24,6 +24,8 @@ def test_what_is_kept_is_a_rectangle_and_the_rest_the_lowest_value(height, width
         assert bool((same | blank).all())
         kept = ~blank
         rows, columns = kept.any(1).nonzero(), kept.any(0).nonzero()
+        for size, places in ((height, rows), (width, columns)):
+            assert len(places) >= size // 4
         if len(rows):
             inside = same[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
             assert bool(inside.all())

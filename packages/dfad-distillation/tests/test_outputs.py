@@ -22,6 +22,10 @@ def test_a_good_teacher_says_what_it_answers():
     assert check_teacher(segmenter, torch.randn(2, 1, 16, 16)) == ("segmentation", 3)
 
 
+def test_positive_answers_that_do_not_sum_to_one_are_logits():
+    assert check_teacher(Ending("shares").eval(), SAMPLE) == ("classification", 4)
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [

@@ -48,6 +48,16 @@ def test_each_batch_of_the_history_is_kept_as_often() -> None:
     assert (kept_times - 100).abs().max() < 35
 
 
+def test_pictures_stay_beside_their_logits() -> None:
+    kept = memory(1)
+    numbers = torch.arange(2.0)
+    kept.add(Lesson(numbers.view(2, 1, 1, 1).expand(2, 1, 3, 3), numbers.view(2, 1).expand(2, 4)))
+    drawn = kept.draw()
+    assert drawn is not None
+    assert torch.equal(drawn.pictures[:, 0, 0, 0], drawn.logits[:, 0])
+    assert torch.equal(drawn.logits[:, 0], numbers)
+
+
 def test_a_restored_memory_draws_the_same() -> None:
     first, second = memory(3), memory(3)
     for value in range(5):

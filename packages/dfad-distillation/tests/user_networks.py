@@ -29,6 +29,7 @@ class Ending(nn.Module):
         endings = {
             "softmax": lambda: logits.softmax(1),
             "log_softmax": lambda: logits.log_softmax(1),
+            "shares": lambda: logits.softmax(1) * 0.9,
             "dictionary": lambda: {"out": logits, "aux": logits * 2},
             "tuple": lambda: (logits, logits * 2),
             "nan": lambda: logits / 0 * 0,
