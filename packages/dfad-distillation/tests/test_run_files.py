@@ -83,6 +83,12 @@ def test_samples_have_a_row_for_each_generator(folder: Path):
     assert picture.max() <= 1
 
 
+def test_axes_name_as_many_classes_as_can_be_read():
+    assert list(figures.class_ticks(10)) == list(range(10))
+    assert list(figures.class_ticks(100)) == list(range(0, 100, 5))
+    assert len(figures.class_ticks(101)) <= 20
+
+
 def test_agreement_with_oneself_is_a_diagonal(folder: Path):
     teacher, _ = tiny_pair()
     run = open_run(folder)

@@ -1,5 +1,6 @@
 """Pictures of a run: samples over rounds, losses, the measure, what the networks say of samples, comparisons."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ from tenfold_shared.plots import COLORS, line_chart, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_TICKS = 20
+"""Names of classes that fit beside an axis."""
 
 
 def as_arrays(values: Tensor, space: InputSpace) -> list[NDArray[np.float32]]:
@@ -91,7 +95,7 @@ def class_balance(run: Run, teacher: nn.Module, *, count: int = 512) -> "Figure"
     axes[0, 0].set(
         xlabel="round", ylabel="class", title="share of classes that the teacher sees",
         xticks=range(len(histograms)), xticklabels=[str(n) for n in run.snapshots],
-        yticks=range(shares.shape[1]),
+        yticks=class_ticks(shares.shape[1]),
     )  # fmt: skip
     figure.colorbar(image)
     return figure
@@ -103,8 +107,9 @@ def confusion_on_samples(
 ) -> "Figure":
     """Draw which classes the student says where the teacher says others, on generated pictures."""
     pictures = paint(load_generator(run), count)
-    said, copied = (network.eval()(pictures).argmax(1).flatten() for network in (teacher, student))
-    classes = int(max(said.max(), copied.max())) + 1
+    answers = [network.eval()(pictures) for network in (teacher, student)]
+    said, copied = (one.argmax(1).flatten() for one in answers)
+    classes = answers[0].shape[1]
     counts = torch.bincount(said * classes + copied, minlength=classes**2).view(classes, classes)
     shares = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     figure, axes = new_figure(width=5.4, height=4.6)
@@ -112,10 +117,15 @@ def confusion_on_samples(
     agreement = float(counts.diagonal().sum() / counts.sum())
     axes[0, 0].set(
         xlabel="student", ylabel="teacher", title=f"agreement {agreement:.3f}",
-        xticks=range(classes), yticks=range(classes),
+        xticks=class_ticks(classes), yticks=class_ticks(classes),
     )  # fmt: skip
     figure.colorbar(image)
     return figure
+
+
+def class_ticks(classes: int) -> range:
+    """Return which classes an axis names: all, or as many at equal distances as can be read."""
+    return range(0, classes, math.ceil(classes / _TICKS))
 
 
 def comparison_bars(rows: Sequence[Mapping[str, Any]]) -> "Figure":
