@@ -36,6 +36,15 @@ def test_a_student_on_clouds_is_scored_by_another_verb(place: Path, clouds: Path
     refused(call("evaluate", place / "graph.npz", *words), clouds, "the verb clouds")
 
 
+@pytest.mark.parametrize("verb", ["compare", "tune", "distill"])
+def test_a_folder_that_is_a_file(place: Path, tmp_path: Path, verb: str):
+    out = tmp_path / "file"
+    out.write_text("kept")
+    words = [place / "graph.npz", "--teacher", place / "teacher", *SMALL, "--split", "random"]
+    refused(call(verb, *words, "--out", out), out)
+    assert out.read_text() == "kept"
+
+
 @pytest.mark.parametrize("nodes", [["-1"], ["99999"]])
 def test_a_cloud_that_is_not_there(clouds: Path, tmp_path: Path, nodes: list[str]):
     words = [

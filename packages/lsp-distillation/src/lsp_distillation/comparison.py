@@ -25,7 +25,7 @@ from lsp_distillation.term_weights import STRUCTURE
 from lsp_distillation.timing import inference_seconds
 from lsp_distillation.training_config import DistillConfig, TrainConfig
 from tenfold_shared.errors import UserError
-from tenfold_shared.files import write_atomically
+from tenfold_shared.files import make_folder, write_atomically
 from tenfold_shared.records import CONFIG_NAME
 from tenfold_shared.seeds import seed_global_state
 
@@ -108,7 +108,7 @@ def compare(
         raise UserError(
             f"{folder} is the folder of a run; choose another --out for the comparison."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     known = {(one.method, one.seed): one for one in read_cells(folder)}
     for seed in config.seeds:
         task = task_of(seed)

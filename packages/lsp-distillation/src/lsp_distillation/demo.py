@@ -13,6 +13,7 @@ from lsp_distillation.model_files import MODEL_FILE, Student
 from lsp_distillation.named_sets import open_task
 from lsp_distillation.node_data import GraphTask
 from lsp_distillation.recipes import STUDENTS, TEACHERS
+from tenfold_shared.files import make_folder
 from tenfold_shared.plots import save_figure
 
 METHODS = ("labels", "kd", "lsp", "lsp+kd")
@@ -35,7 +36,7 @@ def run_demo(
         methods=METHODS,
         seeds=tuple(range(seed, seed + seeds)),
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with tempfile.TemporaryDirectory() as temporary:
         runs = Path(temporary)
         cells = compare(

@@ -19,7 +19,7 @@ from lsp_distillation.teacher_outputs import (
 from lsp_distillation.terms_config import AUTO, check_weight
 from lsp_distillation.training_config import DistillConfig
 from tenfold_shared.errors import UserError
-from tenfold_shared.files import write_atomically
+from tenfold_shared.files import make_folder, write_atomically
 
 TRIALS = "trials.jsonl"
 Bandwidth = float | Literal["auto"]
@@ -78,7 +78,7 @@ def tune(
     Raises:
         UserError: The folder is damaged, or holds trials on something else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     agree_on_origin(
         folder,
         origin_of_data(task)
