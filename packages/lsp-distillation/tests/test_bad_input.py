@@ -45,6 +45,12 @@ def test_a_folder_that_is_a_file(place: Path, tmp_path: Path, verb: str):
     assert out.read_text() == "kept"
 
 
+def test_a_refused_cloud_leaves_no_run_behind(tmp_path: Path):
+    words = ["digits", "--points-per-cloud", "8", "--training.epochs", "1", "--out", tmp_path / "a"]
+    refused(call("clouds", *words), "more points than neighbors (20), got 8")
+    assert not (tmp_path / "a").exists()
+
+
 @pytest.mark.parametrize("nodes", [["-1"], ["99999"]])
 def test_a_cloud_that_is_not_there(clouds: Path, tmp_path: Path, nodes: list[str]):
     words = [

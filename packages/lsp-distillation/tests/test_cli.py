@@ -1,6 +1,7 @@
 """The command, called in process."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from tiny_data import make_tiny_data
 from lsp_distillation.cli import main
 from lsp_distillation.model_files import Student
 from lsp_distillation.named_sets import open_task
+from lsp_distillation.recipes import STUDENTS, TEACHERS
+from lsp_distillation.verbs.clouds import teacher_size
 from tenfold_shared.testing import run_command
 
 
@@ -201,6 +204,14 @@ def test_normalized_features_are_remembered(place: Path, tmp_path: Path):
 
     prepared = student.predict(Data(x=raw.x, edge_index=raw.graph.edge_index))
     torch.testing.assert_close(prepared, student.predict(task))
+
+
+def test_a_teacher_on_clouds_keeps_the_size_that_is_not_asked_for():
+    student, teacher = STUDENTS["points"].points, TEACHERS["points"].points
+    assert teacher_size(student) == teacher
+    assert teacher_size(replace(student, neighbors=5)) == replace(teacher, neighbors=5)
+    wide = replace(student, widths=(7, 7))
+    assert teacher_size(wide) == replace(teacher, widths=(7, 7))
 
 
 def test_a_teacher_and_a_student_on_clouds(tmp_path: Path):

@@ -130,6 +130,12 @@ def new_point_network(
     config: PointNetworkConfig, task: CloudTask, *, seed: int, role: str
 ) -> nn.Module:
     """Return a network for clouds with the first weights of a seed and a role (`teacher`, `student`)."""
+    points = task.points.shape[1]
+    if points <= config.neighbors:
+        raise ValueError(
+            f"a cloud must have more points than neighbors ({config.neighbors}), got {points}; take more points or "
+            "set points.neighbors"
+        )
     seed_global_state(seed, role)
     return build_network(config, features=task.points.shape[2], outputs=task.classes)
 

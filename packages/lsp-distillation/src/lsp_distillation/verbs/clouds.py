@@ -54,8 +54,8 @@ class Clouds(Options):
 def clouds(config: Clouds) -> None:
     """Train a network on point clouds: a teacher, or with --teacher a student; an interrupted run goes on.
 
-    --out is the run folder (default: teacher, or student); the network is model.safetensors in it. Without
-    --points.widths a teacher has the size of the recipe. Scores are of validation and test clouds.
+    --out is the run folder (default: teacher, or student); the network is model.safetensors in it. A teacher has the
+    recipe's size in all that --points.* leaves as it is. Scores are of validation and test clouds.
     """
     from lsp_distillation.cloud_distillation import train_on_clouds
     from lsp_distillation.point_clouds import open_clouds
@@ -68,8 +68,7 @@ def clouds(config: Clouds) -> None:
     guide = None if config.teacher is None else _open_guide(config.teacher)
     if guide is None:
         settings = replace(settings, terms=LABELS_ALONE)
-        if settings.points == STUDENTS["points"].points:
-            settings = replace(settings, points=TEACHERS["points"].points)
+        settings = replace(settings, points=teacher_size(settings.points))
     trained = train_on_clouds(
         settings,
         out,
@@ -80,6 +79,15 @@ def clouds(config: Clouds) -> None:
         device=config.device,
     )
     emit(_rows(trained, out, task, guide, settings.terms.structure), json=config.json)
+
+
+def teacher_size(asked: PointNetworkConfig) -> PointNetworkConfig:
+    """Return the recipe's teacher with what was asked for instead of the recipe's student."""
+    student = STUDENTS["points"].points
+    return replace(
+        TEACHERS["points"].points,
+        **{n: value for n, value in vars(asked).items() if value != getattr(student, n)},
+    )
 
 
 def _open_guide(path: Path) -> "nn.Module":
