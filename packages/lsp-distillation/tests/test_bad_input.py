@@ -45,6 +45,22 @@ def test_a_folder_that_is_a_file(place: Path, tmp_path: Path, verb: str):
     assert out.read_text() == "kept"
 
 
+def test_networks_that_read_the_graph_in_another_way(place: Path, tmp_path: Path):
+    graph, raw = place / "graph.npz", place / "teacher"
+    other, ways = tmp_path / "teacher", ["--normalize-features", "--symmetric", "yes"]
+    done("train", graph, *SMALL_TEACHER, *ways, "--out", other)
+    for verb in ("distill", "compare", "tune"):
+        words = [graph, *SMALL, "--out", tmp_path / "none", "--teacher"]
+        refused(call(verb, *words, other), other, "add --normalize-features")
+        refused(call(verb, *words, other, ways[0]), other, "add --symmetric yes")
+        refused(call(verb, *words, raw, ways[0]), raw, "leave out --normalize-features")
+    words = ["--teacher", raw, "--students", other]
+    refused(call("evaluate", graph, *words), other, "add --normalize-features")
+    words += ["--graph", graph, "--out", tmp_path / "a.png"]
+    refused(call("plot", "neighborhoods", *words), other, "add --normalize-features")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_refused_cloud_leaves_no_run_behind(tmp_path: Path):
     words = ["digits", "--points-per-cloud", "8", "--training.epochs", "1", "--out", tmp_path / "a"]
     refused(call("clouds", *words), "more points than neighbors (20), got 8")

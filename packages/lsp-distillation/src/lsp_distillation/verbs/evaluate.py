@@ -12,6 +12,7 @@ from lsp_distillation.verbs import distill, train
 from lsp_distillation.verbs.sources import (
     GraphOptions,
     TeacherOptions,
+    check_preparation,
     model_file,
     open_graph,
     open_teacher,
@@ -124,6 +125,7 @@ def evaluate(config: Evaluate) -> None:
         student = Student.load(model_file(path))
         if isinstance(student.config, PointNetworkConfig):
             raise UserError(f"{path} is a network on point clouds; the verb clouds scores it.")
+        check_preparation(student, path, config)
         rows += _score_rows(path, student, teacher, task, config)
     emit(rows, json=config.json)
 

@@ -9,6 +9,7 @@ import tyro
 from lsp_distillation.verbs.sources import (
     GraphOptions,
     TeacherOptions,
+    check_preparation,
     model_file,
     open_graph,
     open_teacher,
@@ -91,7 +92,10 @@ def _of_graph(config: Plot) -> "Figure":
         raise UserError(f"plot {config.what} needs --graph and --teacher.")
     task = open_graph(config)
     networks = {"teacher": open_teacher(config)}
-    networks |= {str(p): Student.load(model_file(p)).network for p in config.students}
+    for path in config.students:
+        student = Student.load(model_file(path))
+        check_preparation(student, path, config)
+        networks[str(path)] = student.network
     embeddings = {}
     for name, network in networks.items():
         layer = last_hidden_layer(network)

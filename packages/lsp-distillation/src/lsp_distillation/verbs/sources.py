@@ -103,7 +103,28 @@ def open_teacher(config: TeacherOptions) -> "nn.Module":
     loaded = Student.load(model_file(Path(config.teacher)))
     if not isinstance(loaded.config, NetworkConfig):
         raise UserError(f"{config.teacher} is a network on point clouds; use the verb clouds.")
+    if isinstance(config, GraphOptions):
+        check_preparation(loaded, config.teacher, config)
     return loaded.network
+
+
+def check_preparation(student: "Student", path: Path | str, config: GraphOptions) -> None:
+    """Refuse a network that was trained on a graph prepared in another way: its answers would be wrong.
+
+    Raises:
+        UserError: As said, with the flag that is missing.
+    """
+    reading = student.reading
+    if reading.normalized and not config.normalize_features:
+        raise UserError(
+            f"{path} was trained on features divided by their sum; add --normalize-features."
+        )
+    if config.normalize_features and not reading.normalized:
+        raise UserError(
+            f"{path} was trained on features as they are; leave out --normalize-features."
+        )
+    if reading.symmetric and config.symmetric != "yes":
+        raise UserError(f"{path} was trained with the reverse of every edge; add --symmetric yes.")
 
 
 def model_file(path: Path) -> Path:
