@@ -84,7 +84,16 @@ def test_refusals(tmp_path):
     assert "\n" not in str(missing.value)
     write_graph(block_task(nodes_per_class=30), tmp_path / "few.safetensors")
     with pytest.raises(UserError, match="class 0 has 30 items, too few"):
-        open_task(tmp_path / "few.safetensors")
+        open_task(tmp_path / "few.safetensors", split="per-class")
+
+
+def test_classes_too_small_for_a_split_by_class_are_drawn_from_all(tmp_path, caplog):
+    for count, shares in ((51, (20, 30)), (50, (30, 10))):
+        write_graph(block_task(nodes_per_class=count), tmp_path / "some.safetensors")
+        task = open_task(tmp_path / "some.safetensors")
+        sizes = [int(task.mask(part).sum()) / task.classes for part in ("train", "val")]
+        assert sizes == list(shares)
+        assert ("a class has 50 items, too few" in caplog.text) == (count == 50)
 
 
 FACTS = {  # nodes, edges, features, outputs: as the documentation of PyG and of the sets has them

@@ -31,7 +31,7 @@ def compress(
         teacher: A network on nodes or graphs: a PyG module called with (x, edge_index), one of ours, or the file or run
             folder of one.
         data: A PyG `Data` or a list of them, a `GraphTask`, a set by name, or a file. Without masks, 20 nodes per class
-            are trained on and 30 validate (of several labels: 60 and 20 %).
+            are trained on and 30 validate (of several labels, and where a class has too few: 60 and 20 % of all).
         folder: Run folder; the student is `model.safetensors` in it.
         config: The student and how it learns, or the name of a recipe.
         student: A network of your own to begin with, in place of the recipe's; it is copied.

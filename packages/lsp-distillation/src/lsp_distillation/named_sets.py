@@ -1,5 +1,6 @@
 """Graphs by name or from a file, with their features, targets and parts."""
 
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,12 +14,15 @@ from lsp_distillation.metrics import Task
 from lsp_distillation.node_data import FewNeighborsWarning, GraphTask
 from lsp_distillation.planetoid_files import read_planetoid
 from lsp_distillation.ppi_files import read_ppi
-from lsp_distillation.splits import per_class_split, random_split
+from lsp_distillation.splits import TRAIN, VALIDATE, per_class_split, random_split
 from tenfold_shared.datasets import locate
 from tenfold_shared.errors import UserError
 
 SplitRule = Literal["auto", "shipped", "per-class", "random"]
-"""`auto`: the one that ships with a set, else 20 and 30 per class, or 60/20/20 % where there are no classes."""
+"""`auto`: the one that ships with a set, else 20 and 30 per class, or 60/20/20 % where there are no classes or some are
+too small."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +107,29 @@ def split_task(task: GraphTask, rule: SplitRule = "auto", seed: int = 0) -> Grap
             )
         return task
     if rule == "auto":
-        rule = "per-class" if task.task == "multiclass" else "random"
+        rule = "per-class" if task.task == "multiclass" and _has_enough(task) else "random"
     try:
         if rule == "per-class":
             return task.with_split(per_class_split(task.y, seed=seed))
         return task.with_split(random_split(task.items, seed=seed))
     except ValueError as error:
         raise UserError(f"{task.name}: {error}.") from error
+
+
+def _has_enough(task: GraphTask) -> bool:
+    """Tell whether every class has items for all parts; say so where not."""
+    counts = task.y.bincount()
+    least = int(counts[counts > 0].min())
+    if least <= TRAIN + VALIDATE:
+        logger.warning(
+            "%s: a class has %d items, too few for %d to train and %d to validate; parts are drawn from all items, "
+            "60, 20 and 20 %%",
+            task.name,
+            least,
+            TRAIN,
+            VALIDATE,
+        )
+    return least > TRAIN + VALIDATE
 
 
 def find_folder(relative: str, *, data: Path | None, hint: str) -> Path:

@@ -12,6 +12,9 @@ from tenfold_shared.seeds import numpy_stream
 PARTS = ("train", "val", "test")
 """Names of the parts, in this order everywhere."""
 
+TRAIN, VALIDATE = 20, 30
+"""Items of each class that Shchur et al. (2018, arXiv:1811.05868) take for graphs that come without a split."""
+
 
 class Split(NamedTuple):
     """Three disjoint parts, True for the items that belong to each."""
@@ -21,10 +24,8 @@ class Split(NamedTuple):
     test: Bool[Tensor, " items"]
 
 
-def per_class_split(labels: Tensor, *, seed: int, train: int = 20, val: int = 30) -> Split:
+def per_class_split(labels: Tensor, *, seed: int, train: int = TRAIN, val: int = VALIDATE) -> Split:
     """Take so many items of each class at random to train and to validate, the rest to test.
-
-    20 and 30 are what Shchur et al. (2018, arXiv:1811.05868) use for graphs that come without a split.
 
     Args:
         labels: (items,) integers, the class of each; items below 0 belong to no part.
