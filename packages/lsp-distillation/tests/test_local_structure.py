@@ -242,6 +242,30 @@ def test_two_processes_equal_one() -> None:
     assert math.isclose(sum(parts).item(), one.item(), rel_tol=1e-12)
 
 
+def test_a_teacher_that_is_run_on_a_part_has_the_bandwidth_of_all_parts() -> None:
+    graph = Graph.from_edges(_awkward_edges(), nodes=NODES, self_loops="remove")
+    student, teacher = _draw(1, NODES, 3), _draw(2, NODES, 5)
+
+    def more(both: Tensor) -> Tensor:
+        return both + torch.tensor([300.0, 7.0])
+
+    module = LocalStructureLoss()
+    known = local_log_probabilities(teacher, graph, module.kernel, reduce=more)
+    assert not torch.allclose(known, module.teacher_log_probabilities(teacher, graph))
+    expected = module(student, known, graph, reduce=more)
+    torch.testing.assert_close(module(student, teacher, graph, reduce=more), expected)
+
+
+def test_it_looks_again_whether_it_is_dead() -> None:
+    graph = Graph.from_edges(_awkward_edges(), nodes=NODES)
+    teacher, alive, dead = _draw(1, NODES, 5), _draw(2, NODES, 3), torch.ones(NODES, 3)
+    loss = LocalStructureLoss(check_every=2)
+    for student in (alive, dead):  # the second call is not looked at
+        loss(student, teacher, graph)
+    with pytest.warns(InactiveLossWarning, match="same embedding"):
+        loss(dead, teacher, graph)
+
+
 def test_layer_pairs_are_added_or_averaged() -> None:
     graph = Graph.from_edges(_awkward_edges(), nodes=NODES)
     teachers, students = [_draw(i, NODES, 5) for i in (1, 2)], [_draw(i, NODES, 3) for i in (3, 4)]

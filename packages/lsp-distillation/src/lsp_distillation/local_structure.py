@@ -217,7 +217,9 @@ class LocalStructureLoss(nn.Module):
         """Return the loss of one layer pair on a graph under the policy."""
         check_embedding(student, graph)
         if teacher.ndim == 2:
-            teacher = local_log_probabilities(teacher.detach(), graph, self.kernel)
+            teacher = local_log_probabilities(
+                teacher.detach(), graph, self.kernel, reduce=more.get("reduce")
+            )
         found = _divergence(
             student, teacher, graph, kernel=self.kernel, direction=self.direction, **more
         )
