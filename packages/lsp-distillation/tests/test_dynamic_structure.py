@@ -41,6 +41,30 @@ def _edges(table: Tensor) -> Tensor:
     ).T
 
 
+def test_clouds_in_two_processes_are_those_in_one() -> None:
+    case, kernel = _case(), KernelConfig()
+    whole = dynamic_structure_loss(*case, kernel=kernel)
+    sums: list[Tensor] = []
+
+    def remember(both: Tensor) -> Tensor:
+        sums.append(both)
+        return both
+
+    parts = [[tensor[i : i + 1] for tensor in case] for i in range(CLOUDS)]
+    for part in parts:  # sums of the teacher and then of the student
+        dynamic_structure_loss(*part, kernel=kernel, reduce=remember)
+    added = [sums[0] + sums[2], sums[1] + sums[3]]
+    losses = []
+    for part in parts:
+        answers = iter(added)
+        losses.append(
+            dynamic_structure_loss(
+                *part, kernel=kernel, count=CLOUDS * POINTS, reduce=lambda _, a=answers: next(a)
+            )
+        )
+    torch.testing.assert_close(sum(losses), whole, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("direction", ["teacher", "student"])
 @pytest.mark.parametrize(
     "name", ["euclidean", "linear", "polynomial", "rbf", "gaussian", "laplacian", "cosine"]

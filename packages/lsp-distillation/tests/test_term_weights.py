@@ -21,6 +21,12 @@ def test_a_share_of_the_labels_gradient() -> None:
     assert not found.is_due(3)
 
 
+def test_the_labels_gradient_is_that_with_their_factor() -> None:
+    found = weights(labels=4.0, share=0.5)
+    found.settle(6.0, {"structure": 0.25})
+    assert found.at(20)["structure"] * 0.25 == 0.5 * 4 * 6
+
+
 def test_the_factor_survives_in_a_state_dictionary() -> None:
     found = weights()
     found.settle(1.0, {"structure": 2.0})
