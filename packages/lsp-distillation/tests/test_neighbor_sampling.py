@@ -83,6 +83,14 @@ def test_epochs_hold_every_item_once_and_depend_on_seed_and_epoch_alone():
     assert not torch.equal(next(sampler.epoch(1)).nodes, batches[0].nodes)
 
 
+def test_the_same_seeds_have_other_neighbors_in_another_epoch_and_batch():
+    sampler = NeighborSampler(GRAPH, SEEDS, fanouts=(3,), batch_size=4, seed=5)
+    drawn = [sampler.sample(SEEDS, epoch=e, batch=b).edges for e, b in ((0, 0), (1, 0), (0, 1))]
+    assert torch.equal(drawn[0], sampler.sample(SEEDS, epoch=0, batch=0).edges)
+    assert not torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
 @pytest.mark.parametrize(
     ("seeds", "fanouts", "message"),
     [
