@@ -84,8 +84,8 @@ class Taught:
         return self.scores[len(self.states) - 1]
 
 
-def run(folder, problem, *, epochs=6, schedule="validated", **training):
-    terms = TermsConfig(structure=StructureConfig(weight=1.0, schedule=schedule))
+def run(folder, problem, *, epochs=6, schedule="validated", eased=0.0, **training):
+    terms = TermsConfig(structure=StructureConfig(weight=1.0, schedule=schedule, eased=eased))
     config = TrainingConfig(epochs=epochs, **training)
     return learn(config, folder, problem, Counter(), record=config, terms=terms, device="cpu")
 
@@ -108,8 +108,19 @@ def test_the_second_half_begins_half_way_and_without_the_term(tmp_path):
     assert len(metrics_of(tmp_path, "validation", "score")) == 10
 
 
+def test_a_part_of_the_term_pulls_less_than_the_whole(tmp_path):
+    ends = {}
+    for eased in (0.0, 0.2, 0.5):
+        problem = Taught(RISING)
+        run(tmp_path / str(eased), problem, eased=eased, cosine=True)
+        assert set(problem.wanted.values()) == ({True, False} if eased == 0 else {True})
+        ends[eased] = problem.states[9]
+        whole = problem.states[6]
+    assert ends[0.0] > ends[0.2] > ends[0.5] > whole
+
+
 @pytest.mark.parametrize(
-    ("scores", "epoch", "dropped"),
+    ("scores", "epoch", "eased"),
     [
         (RISING, 6, False),
         ([*RISING[:8], 0.7, 0.7], 8, True),
@@ -117,12 +128,12 @@ def test_the_second_half_begins_half_way_and_without_the_term(tmp_path):
         ([0.9, 0.2, *RISING[2:]], 6, False),
         ([0.0, 0.9, *RISING[2:]], 1, False),
     ],
-    ids=["kept", "dropped", "of equals with the term", "not the untrained one", "from a sixth on"],
+    ids=["kept", "eased", "of equals with the term", "not the untrained one", "from a sixth on"],
 )
-def test_validation_decides(tmp_path, scores, epoch, dropped):
+def test_validation_decides(tmp_path, scores, epoch, eased):
     problem = Taught(scores)
     learned = run(tmp_path, problem)
-    assert (learned.epoch, learned.dropped) == (epoch, dropped)
+    assert (learned.epoch, learned.eased) == (epoch, eased)
     assert learned.validation == scores[epoch]
     assert float(learned.network.weight.detach()) == problem.states[epoch]
 

@@ -52,10 +52,8 @@ def table_rows(cells: Sequence[Cell], *, name: str, score: str) -> list[Row]:
         if method != TEACHER:
             rows += _structure_rows(f"{name}, {method}", ones, labels)
         if any(one.weight for one in ones):
-            count = sum(one.dropped for one in ones)
-            rows.append(
-                result_row(f"{name}, {method}: seeds with the term dropped half-way", count)
-            )
+            count = sum(one.eased for one in ones)
+            rows.append(result_row(f"{name}, {method}: seeds with the term eased half-way", count))
     return rows + _cost_rows(name, by_method[TEACHER], labels)
 
 

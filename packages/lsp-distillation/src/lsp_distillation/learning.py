@@ -84,8 +84,8 @@ class Learned(NamedTuple):
     """Its score."""
     weights: dict[str, float]
     """Of the terms, at the end; 0 for one that was never set."""
-    dropped: bool = False
-    """Whether the state comes from a second half without the structure term; see `StructureConfig.schedule`."""
+    eased: bool = False
+    """Whether the state comes from a second half with a part of the structure term; see `StructureConfig.schedule`."""
 
 
 class Best(nn.Module):
@@ -268,7 +268,7 @@ class _Loop:
             int(self.best.epoch),
             float(self.best.score),
             {name: 0.0 if w != w else w for name, w in self.weights.as_numbers().items()},
-            dropped=int(self.best.epoch) > self.config.epochs,
+            eased=int(self.best.epoch) > self.config.epochs,
         )
 
     def _track(self) -> None:
@@ -281,7 +281,7 @@ class _Loop:
         self.run.track(models=models, optimizers=optimizers)
 
     def _change_course(self, epoch: int) -> None:
-        """After so many epochs: remember the state half-way, or go back to it and on without the structure term."""
+        """After so many epochs: remember the state half-way, or go back to it and on with an eased term."""
         if self.half_way is None:
             return
         if epoch == self.timeline.shared:
@@ -293,18 +293,18 @@ class _Loop:
         """Move the network (and what learns beside it) once."""
         per_epoch = self.problem.steps_per_epoch
         trained = (step - 1) // per_epoch
-        epoch, without = self.timeline.place(trained), self.timeline.is_second(trained)
+        epoch, eased = self.timeline.place(trained), self.timeline.is_second(trained)
         rate = rate_at(
             step - (trained - epoch) * per_epoch, self.config.epochs * per_epoch, self.config
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        wanted = self.weights.wanted(epoch, without_structure=without)
+        wanted = self.weights.wanted(epoch, eased=eased)
         losses = self.problem.losses(player, step, wanted=wanted)
-        if self.weights.is_due(epoch) and not without and self._has_begun(losses, epoch):
+        if self.weights.is_due(epoch) and not eased and self._has_begun(losses, epoch):
             self._weigh(losses)
-        factors = self.weights.at(epoch, without_structure=without)
+        factors = self.weights.at(epoch, eased=eased)
         whole = torch.stack([factors[n] * term for n, term in losses.terms.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         whole.backward()

@@ -1,4 +1,4 @@
-"""A training whose second half is done twice, with the structure term and without it, so that validation decides."""
+"""A training whose second half is done twice, with the structure term and with a part of it: validation decides."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ class Timeline:
     teaches: bool
     """Whether there is a structure term."""
     twice: bool
-    """Whether the second half is done again without it."""
+    """Whether the second half is done again with a part of it."""
 
     @property
     def shared(self) -> int:
@@ -41,7 +41,7 @@ class Timeline:
         return math.ceil(EARLY * self.epochs) if self.teaches else 0
 
     def is_second(self, epoch: int) -> bool:
-        """Tell whether an epoch, counted from 0, is without the structure term."""
+        """Tell whether an epoch, counted from 0, is of the second half that is done again."""
         return epoch >= self.epochs
 
     def place(self, epoch: int) -> int:
