@@ -1,14 +1,19 @@
 """Three lines: a network and a graph in, a small network out."""
 
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_training import PygTeacher, blocks, student_config, unequal_graphs
+from tiny_training import PygTeacher, blocks, student_config, teacher_config, unequal_graphs
 
 from lsp_distillation.compressing import as_task, compress
+from lsp_distillation.distillation import train_teacher
+from lsp_distillation.feature_rows import normalize_rows
 from lsp_distillation.model_files import Student
+from lsp_distillation.named_sets import split_task
 from lsp_distillation.pyg_data import import_pyg, to_pyg_data
+from lsp_distillation.teacher_outputs import OtherSplitWarning
 
 
 def test_a_network_and_data_of_pyg_become_a_student(tmp_path: Path):
@@ -32,6 +37,37 @@ def test_a_teacher_may_be_a_student_a_file_or_a_run_folder(tmp_path: Path, as_te
         states.append(trained.student.predict(task))
         assert trained.learned.weights["structure"] > 0
     assert all(torch.equal(state, states[0]) for state in states)
+
+
+def test_data_are_prepared_as_the_teachers_file_says(tmp_path: Path):
+    task = blocks()
+    divided = task.with_features(normalize_rows(task.x))
+    trained = train_teacher(
+        teacher_config(epochs=2), tmp_path / "teacher", task=divided, normalized=True, device="cpu"
+    )
+    data, config = to_pyg_data(task), student_config(epochs=4)
+    found = compress(tmp_path / "teacher", data, tmp_path / "student", config=config).student
+    assert found.reading.normalized
+    right = compress(trained.student.network, divided, tmp_path / "right", config=config).student
+    assert torch.equal(found.predict(data), right.predict(divided))
+    raw = compress(trained.student.network, task, tmp_path / "raw", config=config).student
+    assert not torch.equal(found.predict(data), raw.predict(task))
+
+
+def test_a_teacher_of_other_parts_of_the_graph_is_told(tmp_path: Path):
+    task = blocks(nodes_per_class=60)
+    ours, other = (split_task(task, "random", seed) for seed in (0, 1))
+    teacher = train_teacher(
+        teacher_config(epochs=1), tmp_path / "teacher", task=ours, device="cpu"
+    ).student
+    config = student_config(epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OtherSplitWarning)
+        compress(teacher, ours, tmp_path / "same", config=config)
+        elsewhere = other.with_features(other.x + 1)  # another graph has no test items in common
+        compress(teacher, elsewhere, tmp_path / "elsewhere", config=config)
+    with pytest.warns(OtherSplitWarning, match="may have seen labels of its test items"):
+        compress(tmp_path / "teacher", other, tmp_path / "other", config=config)
 
 
 def test_data_without_masks_get_parts():

@@ -79,7 +79,7 @@ def test_methods_of_a_seed_begin_with_the_same_own_student(tmp_path):
 
     def small():
         pyg = import_pyg("torch_geometric.nn")
-        network = pyg.GraphSAGE(in_channels=5, hidden_channels=4, num_layers=2, out_channels=3)
+        network = pyg.GraphSAGE(5, 4, num_layers=2, out_channels=3, dropout=0.5)
         begun.append(copied(network))
         return network
 

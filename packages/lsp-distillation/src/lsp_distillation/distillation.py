@@ -92,7 +92,7 @@ def train_teacher(
         reading = reading_of(
             task, threshold=config.training.threshold, normalized=normalized, symmetric=symmetric
         )
-        return _finish(config, folder, reading, learned, {"seed": seed, "data": task.name})
+        return _finish(config, folder, task, reading, learned, {"seed": seed})
 
 
 def distill(
@@ -153,8 +153,8 @@ def distill(
         reading = reading_of(
             task, threshold=config.training.threshold, normalized=normalized, symmetric=symmetric
         )
-        about = {"seed": seed, "data": task.name, "layers": [list(pair) for pair in lesson.pairs]}
-        return _finish(config, folder, reading, learned, about, own=own)
+        about = {"seed": seed, "layers": [list(pair) for pair in lesson.pairs]}
+        return _finish(config, folder, task, reading, learned, about, own=own)
 
 
 def prepare_lesson(
@@ -275,6 +275,7 @@ def _widths(
 def _finish(
     config: TrainConfig,
     folder: Path,
+    task: GraphTask,
     reading: Reading,
     learned: Learned,
     about: Mapping[str, object],
@@ -284,6 +285,8 @@ def _finish(
     """Write the best state and return it."""
     known = {
         **about,
+        "data": task.name,
+        "origin": origin_of_data(task) | origin_of_targets(task),
         "epochs": config.training.epochs,
         "best epoch": learned.epoch,
         "validation": learned.validation,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,14 @@ from lsp_distillation.inference import Outputs, run_network
 from lsp_distillation.local_structure import local_log_probabilities
 from lsp_distillation.node_data import GraphTask
 from lsp_distillation.terms_config import StructureConfig
-from tenfold_shared.errors import UserError
+from tenfold_shared.errors import AdviceWarning, UserError
 from tenfold_shared.files import write_atomically
 
 _FORMAT = "lsp-distillation teacher outputs 2"
+
+
+class OtherSplitWarning(AdviceWarning):
+    """A network that learned on other parts of the same graph."""
 
 
 class TeacherOutputs(NamedTuple):
@@ -106,6 +111,27 @@ def origin_of_targets(task: GraphTask) -> dict[str, Any]:
     """Return digests of targets and parts."""
     parts = [mask for mask in (task.train_mask, task.val_mask, task.test_mask) if mask is not None]
     return {"targets": digest_of_tensors([task.y]), "split": digest_of_tensors(parts)}
+
+
+def warn_of_other_split(about: Mapping[str, Any], task: GraphTask, *, name: str) -> None:
+    """Warn where a network learned on the same graph with other parts: it may have seen labels that now test.
+
+    Args:
+        about: Of the network's file.
+        task: What it is used on.
+        name: Of the network, for the sentence.
+    """
+    known = about.get("origin")
+    if not isinstance(known, Mapping):
+        return
+    ours = origin_of_data(task) | origin_of_targets(task)
+    if {key for key in ours if known.get(key) != ours[key]} == {"split"}:
+        warnings.warn(
+            f"{name} was trained with other parts of this graph and may have seen labels of its test items; use the "
+            "--split and --split-seed that it was trained with",
+            OtherSplitWarning,
+            stacklevel=2,
+        )
 
 
 def digest_of_module(module: nn.Module) -> str:

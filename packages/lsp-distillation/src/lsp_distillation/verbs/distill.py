@@ -139,7 +139,7 @@ def _teacher(
         save_outputs,
     )
 
-    teacher = open_teacher(config) if config.teacher else None
+    teacher = open_teacher(config, task) if config.teacher else None
     if config.cache is None and teacher is not None:
         return teacher
     structure = config.settings.terms.structure

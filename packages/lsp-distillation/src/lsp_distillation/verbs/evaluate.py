@@ -79,7 +79,7 @@ def run_comparison(config: Compare) -> list[dict[str, Any]]:
         ),
         out,
         task_of=lambda seed: open_graph(config, split_seed=_split_of(config, seed)),
-        teacher=open_teacher(config) if config.teacher else None,
+        teacher=open_teacher(config, first) if config.teacher else None,
         device=config.device,
     )
     rows = table_rows(cells, name=first.name, score=MAIN_SCORES[first.task])
@@ -119,13 +119,13 @@ def evaluate(config: Evaluate) -> None:
     from lsp_distillation.network_config import PointNetworkConfig
 
     task = open_graph(config)
-    teacher = open_teacher(config)
+    teacher = open_teacher(config, task)
     rows: list[dict[str, Any]] = []
     for path in config.students:
         student = Student.load(model_file(path))
         if isinstance(student.config, PointNetworkConfig):
             raise UserError(f"{path} is a network on point clouds; the verb clouds scores it.")
-        check_preparation(student, path, config)
+        check_preparation(student, path, config, task)
         rows += _score_rows(path, student, teacher, task, config)
     emit(rows, json=config.json)
 

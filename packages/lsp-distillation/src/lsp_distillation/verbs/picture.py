@@ -91,10 +91,10 @@ def _of_graph(config: Plot) -> "Figure":
     if not config.graph or not config.teacher:
         raise UserError(f"plot {config.what} needs --graph and --teacher.")
     task = open_graph(config)
-    networks = {"teacher": open_teacher(config)}
+    networks = {"teacher": open_teacher(config, task)}
     for path in config.students:
         student = Student.load(model_file(path))
-        check_preparation(student, path, config)
+        check_preparation(student, path, config, task)
         networks[str(path)] = student.network
     embeddings = {}
     for name, network in networks.items():

@@ -83,8 +83,8 @@ class TeacherOptions(Options):
     """JSON for the factory."""
 
 
-def open_teacher(config: TeacherOptions) -> "nn.Module":
-    """Return the network that a verb asks for.
+def open_teacher(config: TeacherOptions, task: "GraphTask") -> "nn.Module":
+    """Return the network that a verb asks for, to be used on a task.
 
     Raises:
         UserError: It cannot be found or read.
@@ -104,16 +104,24 @@ def open_teacher(config: TeacherOptions) -> "nn.Module":
     if not isinstance(loaded.config, NetworkConfig):
         raise UserError(f"{config.teacher} is a network on point clouds; use the verb clouds.")
     if isinstance(config, GraphOptions):
-        check_preparation(loaded, config.teacher, config)
+        check_preparation(loaded, config.teacher, config, task)
     return loaded.network
 
 
-def check_preparation(student: "Student", path: Path | str, config: GraphOptions) -> None:
+def check_preparation(
+    student: "Student", path: Path | str, config: GraphOptions, task: "GraphTask"
+) -> None:
     """Refuse a network that was trained on a graph prepared in another way: its answers would be wrong.
 
     Raises:
         UserError: As said, with the flag that is missing.
+
+    Warns:
+        OtherSplitWarning: It was trained on other parts of the same graph.
     """
+    from lsp_distillation.teacher_outputs import warn_of_other_split
+
+    warn_of_other_split(student.about, task, name=str(path))
     reading = student.reading
     if reading.normalized and not config.normalize_features:
         raise UserError(

@@ -47,7 +47,7 @@ def tune(config: Tune) -> None:
     from lsp_distillation.figures import setting_scores
     from tenfold_shared.plots import save_figure
 
-    out = config.out or Path("tuning")
+    out, task = config.out or Path("tuning"), open_graph(config)
     trials = tuning.tune(
         tuning.TuneConfig(
             weights=config.weights,
@@ -56,8 +56,8 @@ def tune(config: Tune) -> None:
         ),
         config.settings,
         out,
-        task=open_graph(config),
-        teacher=open_teacher(config),
+        task=task,
+        teacher=open_teacher(config, task),
         device=config.device,
     )
     means = tuning.mean_scores(trials)
