@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from tiny_training import blocks
+from tiny_training import PygTeacher, blocks, student_config
 
 from lsp_distillation.comparison import Cell
+from lsp_distillation.distillation import distill
 from lsp_distillation.fidelity_ruler import RULER
 from lsp_distillation.figures import (
     costs,
@@ -18,6 +19,7 @@ from lsp_distillation.figures import (
 )
 from lsp_distillation.kernel_config import KernelConfig
 from lsp_distillation.local_structure import local_log_probabilities
+from lsp_distillation.terms_config import StructureConfig, TermsConfig
 from tenfold_shared.testing import refusal
 
 CELLS = [
@@ -70,6 +72,20 @@ def test_curves_need_metrics(tmp_path):
     )
     figure = training_curves(tmp_path)
     assert [len(plot.lines) for plot in figure.axes] == [1, 1]
+
+
+def test_a_second_half_that_was_done_again_is_drawn_over_the_first(tmp_path):
+    terms = TermsConfig(structure=StructureConfig(weight=1.0))
+    config = student_config(terms, epochs=12)
+    distill(config, tmp_path, task=blocks(), teacher=PygTeacher(), device="cpu")
+    loss, share, score = training_curves(tmp_path).axes
+    for plot in (loss, share, score):
+        dashed = [line for line in plot.lines if line.get_linestyle() == "--"]
+        assert len(dashed) * 2 == len(plot.lines)
+        assert all(max(line.get_xdata()) <= 12 for line in plot.lines)
+    assert min(score.lines[1].get_xdata()) == 7  # after the six epochs of the first half
+    # of the term with weight 1, at the beginning and after ten epochs; and with a fifth of it
+    assert [len(line.get_xdata()) for line in share.lines] == [2, 1]
 
 
 def test_a_dead_kernel_is_at_zero():

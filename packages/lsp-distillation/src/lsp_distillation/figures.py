@@ -1,5 +1,6 @@
 """Pictures of local structures, trainings and comparisons."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from lsp_distillation.comparison import TEACHER, Cell
 from lsp_distillation.fidelity_ruler import RULER
 from lsp_distillation.graph import Graph
 from lsp_distillation.kernel_config import KernelConfig
+from lsp_distillation.learning import SHARE_NAME
 from lsp_distillation.local_structure import local_log_probabilities
 from lsp_distillation.paired_statistics import paired_difference
 from tenfold_shared.errors import UserError
-from tenfold_shared.metrics import read_metrics
+from tenfold_shared.metrics import Metric, read_metrics
 from tenfold_shared.plots import COLORS, new_figure
+from tenfold_shared.records import CONFIG_NAME
 
 _MOST_NEIGHBORS = 24
 
@@ -95,7 +98,9 @@ def neighborhood_bars(
 
 
 def training_curves(folder: Path) -> Figure:
-    """Draw the losses and the validation score of a run.
+    """Draw the losses, the structure term's share of the gradient, and the validation score of a run.
+
+    A second half that was done again is drawn dashed, from the state half-way on.
 
     Args:
         folder: Run folder.
@@ -106,17 +111,45 @@ def training_curves(folder: Path) -> Figure:
     rows = read_metrics(folder / "metrics.jsonl")
     if not rows:
         raise UserError(f"{folder} holds no metrics.jsonl; name the folder of a run.")
-    figure, axes = new_figure(columns=2, width=10, height=3.6)
-    for plot, split in zip(axes[0], ("train", "validation"), strict=True):
-        names = dict.fromkeys(row.name for row in rows if row.split == split)
-        for index, name in enumerate(names):
-            found = [(r.step, r.value) for r in rows if (r.split, r.name) == (split, name)]
-            plot.plot(*zip(*found, strict=True), label=name, color=COLORS[index % len(COLORS)])
-        plot.set(xlabel="step", title=f"{split} {'loss' if split == 'train' else 'items'}")
+    end, behind = _second_half(folder, rows)
+    panels = {
+        "train loss": [r for r in rows if r.split == "train" and r.name != SHARE_NAME],
+        "gradient at the matched layer, beside the labels'": [
+            r for r in rows if r.name == SHARE_NAME
+        ],
+        "validation items": [r for r in rows if r.split == "validation"],
+    }
+    panels = {title: found for title, found in panels.items() if found}
+    figure, axes = new_figure(columns=len(panels), width=5 * len(panels), height=3.6)
+    for plot, (title, found) in zip(axes[0], panels.items(), strict=True):
+        for index, name in enumerate(dict.fromkeys(row.name for row in found)):
+            of_name = [row for row in found if row.name == name]
+            first = [(r.step, r.value) for r in of_name if r.step <= end]
+            second = [(r.step - behind, r.value) for r in of_name if r.step > end]
+            color = COLORS[index % len(COLORS)]
+            plot.plot(*zip(*first, strict=True), label=name.replace("_", " "), color=color)
+            if second:
+                plot.plot(
+                    *zip(*second, strict=True),
+                    "--",
+                    label="_" if index else "with the term eased",
+                    color=color,
+                )
+        plot.set(xlabel="step", title=title)
         plot.xaxis.set_major_locator(MaxNLocator(integer=True))
         plot.legend(fontsize=8)
-    axes[0, 0].set_yscale("log")
+        plot.set_yscale("linear" if title == "validation items" else "log")
     return figure
+
+
+def _second_half(folder: Path, rows: Sequence[Metric]) -> tuple[int, int]:
+    """Return the last step of a whole training, and how far behind its place a step is that was done again."""
+    per_epoch = min((r.step for r in rows if r.split == "validation" and r.step), default=1)
+    try:
+        epochs = int(json.loads((folder / CONFIG_NAME).read_text("utf-8"))["training"]["epochs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return max(row.step for row in rows), 0  # the settings are gone, the curves are not
+    return epochs * per_epoch, (epochs - epochs // 2) * per_epoch
 
 
 def structure_entropies(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lsp_distillation.inference import NotFiniteError
 from lsp_distillation.second_half import HalfWay, timeline_of
-from lsp_distillation.term_weights import TermWeights, gradient_norm
+from lsp_distillation.term_weights import STRUCTURE, TermWeights, gradient_norm
 from lsp_distillation.terms_config import LABELS_ALONE, TermsConfig
 from lsp_distillation.training_config import TrainingConfig
 from tenfold_shared.distributed import (
@@ -34,6 +34,10 @@ from tenfold_shared.runs import RunFolder
 logger = logging.getLogger(__name__)
 
 PACKAGE = "lsp-distillation"
+SHARE_EVERY = 10
+"""Epochs between logs of the structure term's share of the gradient, which takes two more passes from the loss."""
+SHARE_NAME = "structure_share"
+"""Of that log."""
 LABELS = "labels"
 """Name of the loss on true labels."""
 ORIGIN_FILE = "origin.json"
@@ -306,13 +310,24 @@ class _Loop:
             self._weigh(losses)
         factors = self.weights.at(epoch, eased=eased)
         whole = torch.stack([factors[n] * term for n, term in losses.terms.items()]).sum()
+        last = step % per_epoch == 0
+        share = self._share(losses, factors) if last and epoch % SHARE_EVERY == 0 else {}
         self.optimizer.zero_grad(set_to_none=True)
         whole.backward()
         self._average_beside()
         self.optimizer.step()
-        if step % self.problem.steps_per_epoch == 0:
+        if last:
             named = {"loss": whole, **losses.terms}
-            self.run.log(step, **{n: mean_over_ranks(term) for n, term in named.items()})  # pyright: ignore[reportArgumentType]
+            self.run.log(step, **{n: mean_over_ranks(term) for n, term in named.items()}, **share)  # pyright: ignore[reportArgumentType]
+
+    def _share(self, losses: Losses, factors: Mapping[str, float]) -> dict[str, float]:
+        """Return the norm of the weighted structure term's gradient over that of the labels', where there is one."""
+        if STRUCTURE not in losses.terms or not factors[STRUCTURE] * factors[LABELS]:
+            return {}
+        term, labels = (gradient_norm(losses.terms[n], losses.anchors) for n in (STRUCTURE, LABELS))
+        if not labels:
+            return {}
+        return {SHARE_NAME: factors[STRUCTURE] * term / (factors[LABELS] * labels)}
 
     def _average_beside(self) -> None:
         """Average the gradients of what learns beside the network over processes; `wrap` does the network's."""
