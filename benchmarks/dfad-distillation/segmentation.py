@@ -1,4 +1,4 @@
-"""CamVid at 128 x 96, a U-Net and its half: real data, noise and the method, 300 CPU seconds each.
+"""CamVid at 128 x 96, a U-Net and its half: real data, noise, an untrained generator and the method, 300 CPU s each.
 
 TENFOLD_DATA=... OMP_NUM_THREADS=1 python benchmarks/dfad-distillation/segmentation.py
 
@@ -59,7 +59,7 @@ def students_of(seed: int, teacher: nn.Module, classes: tuple[str, ...]) -> dict
     found = {"DFAD": kept("DFAD", seed, ours, classes)}
     real = normalize(part(NAME, "train", space).images, space)
     methods = rivals({"real data": real})
-    for label in ("real data", "noise"):
+    for label in ("real data", "noise", "untrained generator"):
 
         def play(_folder: Path, rival: Rival = methods[label]) -> nn.Module:
             setting = Setting(config, teacher, student(len(classes), seed), seed)
