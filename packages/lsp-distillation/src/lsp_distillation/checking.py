@@ -18,7 +18,7 @@ from lsp_distillation.learning import LABELS, Problem, joined_processes, learn
 from lsp_distillation.local_structure import local_log_probabilities, renormalized
 from lsp_distillation.neighborhoods import neighborhoods_of
 from lsp_distillation.node_data import GraphTask
-from lsp_distillation.second_half import timeline_of
+from lsp_distillation.passes import passes_of
 from lsp_distillation.teacher_outputs import TeacherOutputs
 from lsp_distillation.term_weights import STRUCTURE
 from lsp_distillation.terms_config import AUTO, LABELS_ALONE, TermsConfig
@@ -96,7 +96,7 @@ def check_distillation(
             rows.insert(1, {"name": "weights of the teacher", "value": _count(teacher)})
         if STRUCTURE in lesson.problem.used:
             rows += _structure_rows(lesson, config.terms)
-        total = timeline_of(config.training.epochs, config.terms.structure).total
+        total = passes_of(config.training.epochs, config.terms.structure).ends[-1]
         return rows + _costs(lesson.problem, lesson.network, config.training, terms, place, total)
 
 

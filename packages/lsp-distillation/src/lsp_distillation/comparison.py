@@ -78,8 +78,8 @@ class Cell(NamedTuple):
     inference_seconds: float
     cpu_seconds: float
     """Of the training."""
-    eased: bool = False
-    """Whether the structure term was eased half-way."""
+    dropped: bool = False
+    """Whether validation preferred the pass without the structure term."""
 
 
 def compare(
@@ -249,7 +249,7 @@ def _measure(
         parameters=sum(p.numel() for p in network.parameters()),
         inference_seconds=inference_seconds(network, here),
         cpu_seconds=seconds,
-        eased=trained is not None and trained.learned.eased,
+        dropped=trained is not None and trained.learned.dropped,
     )
 
 

@@ -52,8 +52,12 @@ def table_rows(cells: Sequence[Cell], *, name: str, score: str) -> list[Row]:
         if method != TEACHER:
             rows += _structure_rows(f"{name}, {method}", ones, labels)
         if any(one.weight for one in ones):
-            count = sum(one.eased for one in ones)
-            rows.append(result_row(f"{name}, {method}: seeds with the term eased half-way", count))
+            count = sum(one.dropped for one in ones)
+            rows.append(
+                result_row(
+                    f"{name}, {method}: seeds whose validation preferred no structure term", count
+                )
+            )
     return rows + _cost_rows(name, by_method[TEACHER], labels)
 
 

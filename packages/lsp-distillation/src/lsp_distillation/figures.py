@@ -100,7 +100,7 @@ def neighborhood_bars(
 def training_curves(folder: Path) -> Figure:
     """Draw the losses, the structure term's share of the gradient, and the validation score of a run.
 
-    A second half that was done again is drawn dashed, from the state half-way on.
+    The pass without the structure term is drawn dashed, over the one with it.
 
     Args:
         folder: Run folder.
@@ -111,7 +111,7 @@ def training_curves(folder: Path) -> Figure:
     rows = read_metrics(folder / "metrics.jsonl")
     if not rows:
         raise UserError(f"{folder} holds no metrics.jsonl; name the folder of a run.")
-    end, behind = _second_half(folder, rows)
+    end = _end_of_pass(folder, rows)
     panels = {
         "train loss": [r for r in rows if r.split == "train" and r.name != SHARE_NAME],
         "gradient at the matched layer, beside the labels'": [
@@ -125,14 +125,14 @@ def training_curves(folder: Path) -> Figure:
         for index, name in enumerate(dict.fromkeys(row.name for row in found)):
             of_name = [row for row in found if row.name == name]
             first = [(r.step, r.value) for r in of_name if r.step <= end]
-            second = [(r.step - behind, r.value) for r in of_name if r.step > end]
+            second = [(r.step - end, r.value) for r in of_name if r.step > end]
             color = COLORS[index % len(COLORS)]
             plot.plot(*zip(*first, strict=True), label=name.replace("_", " "), color=color)
             if second:
                 plot.plot(
                     *zip(*second, strict=True),
                     "--",
-                    label="_" if index else "with the term eased",
+                    label="_" if index else "without the term",
                     color=color,
                 )
         plot.set(xlabel="step", title=title)
@@ -142,14 +142,14 @@ def training_curves(folder: Path) -> Figure:
     return figure
 
 
-def _second_half(folder: Path, rows: Sequence[Metric]) -> tuple[int, int]:
-    """Return the last step of a whole training, and how far behind its place a step is that was done again."""
+def _end_of_pass(folder: Path, rows: Sequence[Metric]) -> int:
+    """Return the last step of a run's first pass."""
     per_epoch = min((r.step for r in rows if r.split == "validation" and r.step), default=1)
     try:
-        epochs = int(json.loads((folder / CONFIG_NAME).read_text("utf-8"))["training"]["epochs"])
+        settings = json.loads((folder / CONFIG_NAME).read_text("utf-8"))
+        return int(settings["training"]["epochs"]) * per_epoch
     except (OSError, ValueError, KeyError, TypeError):
-        return max(row.step for row in rows), 0  # the settings are gone, the curves are not
-    return epochs * per_epoch, (epochs - epochs // 2) * per_epoch
+        return max(row.step for row in rows)  # the settings are gone, the curves are not
 
 
 def structure_entropies(

@@ -4,7 +4,7 @@ import copy
 import json
 import logging
 import math
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lsp_distillation.inference import NotFiniteError
-from lsp_distillation.second_half import HalfWay, timeline_of
+from lsp_distillation.passes import begin_again, copies, passes_of
 from lsp_distillation.term_weights import STRUCTURE, TermWeights, gradient_norm
 from lsp_distillation.terms_config import LABELS_ALONE, TermsConfig
 from lsp_distillation.training_config import TrainingConfig
@@ -83,13 +83,13 @@ class Learned(NamedTuple):
     network: nn.Module
     """The state that was best on validation nodes, in evaluation mode."""
     epoch: int
-    """When it was reached; 0 is the first state. Those after the asked epochs are of the second half done again."""
+    """When it was reached; 0 is the first state. Those after the asked epochs are of the pass without the term."""
     validation: float
     """Its score."""
     weights: dict[str, float]
     """Of the terms, at the end; 0 for one that was never set."""
-    eased: bool = False
-    """Whether the state comes from a second half with a part of the structure term; see `StructureConfig.schedule`."""
+    dropped: bool = False
+    """Whether the state is of the pass without the structure term; see `StructureConfig.schedule`."""
 
 
 class Best(nn.Module):
@@ -97,19 +97,33 @@ class Best(nn.Module):
 
     epoch: Tensor
     score: Tensor
+    risen: Tensor
+    """Epoch in which the score rose last in the present pass."""
+    peak: Tensor
+    """The best score of the present pass."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = copy.deepcopy(network)
-        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("score", torch.full((), -torch.inf, dtype=torch.float64))
+        for name in ("epoch", "risen"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.int64))
+        for name in ("score", "peak"):
+            self.register_buffer(name, torch.full((), -torch.inf, dtype=torch.float64))
 
     def offer(self, network: nn.Module, epoch: int, score: float, *, anyway: bool = False) -> None:
         """Keep a state if it is better, or anyway; of equals the first."""
+        if anyway or score > float(self.peak):
+            self.risen.fill_(epoch)
+            self.peak.fill_(score)
         if anyway or score > float(self.score):
             self.network.load_state_dict(network.state_dict())
             self.epoch.fill_(epoch)
             self.score.fill_(score)
+
+    def begin_pass(self, epoch: int) -> None:
+        """Wait anew for a rise of the score; the best state stays."""
+        self.risen.fill_(epoch)
+        self.peak.fill_(-torch.inf)
 
 
 def learn(
@@ -228,39 +242,25 @@ class _Loop:
         self.best = Best(network)
         self.learners = {"network": network, **problem.modules()}
         self.beside = [p for one in problem.modules().values() for p in one.parameters()]
-        self.optimizer = self._optimizer_of(self.learners.values())
-        self.timeline = timeline_of(config.epochs, terms.structure)
-        self.half_way: HalfWay | None = None
-        if self.timeline.twice:
-            self.half_way = HalfWay(self.learners, self._optimizer_of)
-
-    def _optimizer_of(self, modules: Iterable[nn.Module]) -> torch.optim.Adam:
-        """Return the optimizer of what learns."""
-        return torch.optim.Adam(
-            [p for one in modules for p in one.parameters()],
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
+        self.optimizer = torch.optim.Adam(
+            [p for one in self.learners.values() for p in one.parameters()],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
         )
+        self.passes = passes_of(config.epochs, terms.structure)
+        self.first = copies(self.learners) if self.passes.twice else None
 
     def go(self, device: torch.device) -> Learned:
         """Run the remaining steps and return the best state."""
-        run, per_epoch = self.run, self.problem.steps_per_epoch
+        run = self.run
         self.best.to(device)
         self._track()
         player = wrap(self.network, device)
         if not bool(torch.isfinite(self.best.score)):
             self._validate(0)
             run.save()  # so that it is not logged again
-        if not self._has_waited(run.step // per_epoch):
-            for step in run.steps(self.timeline.total * per_epoch):
-                self._step(player, step)
-                if step % per_epoch == 0:
-                    self._validate(step // per_epoch)
-                    if self._has_waited(step // per_epoch):
-                        run.step = step  # it is done, though the loop is left in its midst
-                        break
-                    self._change_course(step // per_epoch)
-        run.save()
+        for end in self.passes.ends:
+            self._pass(player, end)
         if self.weights.open:
             logger.warning(
                 "the training ended before a weight was set for %s: it taught nothing; train for more than %d epochs",
@@ -272,43 +272,55 @@ class _Loop:
             int(self.best.epoch),
             float(self.best.score),
             {name: 0.0 if w != w else w for name, w in self.weights.as_numbers().items()},
-            eased=int(self.best.epoch) > self.config.epochs,
+            dropped=int(self.best.epoch) > self.config.epochs,
         )
 
     def _track(self) -> None:
         """Name what checkpoints hold, and go on from one."""
         models = {"best": self.best, "weights": self.weights, **self.learners}
-        optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": self.optimizer}
-        if self.half_way is not None:
-            models["half_way"] = self.half_way.modules
-            optimizers["half_way"] = self.half_way.optimizer
-        self.run.track(models=models, optimizers=optimizers)
+        if self.first is not None:
+            models["first"] = self.first
+        self.run.track(models=models, optimizers={"optimizer": self.optimizer})
 
-    def _change_course(self, epoch: int) -> None:
-        """After so many epochs: remember the state half-way, or go back to it and on with an eased term."""
-        if self.half_way is None:
+    def _pass(self, player: nn.Module, end: int) -> None:
+        """Do what remains of a pass that ends after so many epochs, or once the score has not risen for long."""
+        run, per_epoch = self.run, self.problem.steps_per_epoch
+        last = end * per_epoch
+        if run.step >= last:
             return
-        if epoch == self.timeline.shared:
-            self.half_way.keep(self.learners, self.optimizer)
-        if epoch == self.timeline.epochs:
-            self.half_way.give(self.learners, self.optimizer)
+        for step in run.steps(last):
+            self._step(player, step)
+            if step % per_epoch == 0:
+                self._validate(step // per_epoch)
+                waited = self._has_waited(step // per_epoch)
+                if (
+                    (waited or step == last)
+                    and self.first is not None
+                    and end == self.config.epochs
+                ):
+                    begin_again(self.learners, self.first, self.optimizer)
+                    self.best.begin_pass(end)
+                if waited:
+                    break
+        run.step = last  # though the loop may have been left in its midst
+        run.save()
 
     def _step(self, player: nn.Module, step: int) -> None:
         """Move the network (and what learns beside it) once."""
         per_epoch = self.problem.steps_per_epoch
         trained = (step - 1) // per_epoch
-        epoch, eased = self.timeline.place(trained), self.timeline.is_second(trained)
+        epoch, without = self.passes.place(trained), self.passes.is_second(trained)
         rate = rate_at(
             step - (trained - epoch) * per_epoch, self.config.epochs * per_epoch, self.config
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        wanted = self.weights.wanted(epoch, eased=eased)
+        wanted = self.weights.wanted(epoch, without_structure=without)
         losses = self.problem.losses(player, step, wanted=wanted)
-        if self.weights.is_due(epoch) and not eased and self._has_begun(losses, epoch):
+        if self.weights.is_due(epoch) and not without and self._has_begun(losses, epoch):
             self._weigh(losses)
-        factors = self.weights.at(epoch, eased=eased)
+        factors = self.weights.at(epoch, without_structure=without)
         whole = torch.stack([factors[n] * term for n, term in losses.terms.items()]).sum()
         last = step % per_epoch == 0
         share = self._share(losses, factors) if last and epoch % SHARE_EVERY == 0 else {}
@@ -359,15 +371,13 @@ class _Loop:
             score = self.problem.score(self.network, "val")
         except NotFiniteError:
             score = math.nan  # the log refuses it and names the last good state
-        self.best.offer(self.network, epoch, score, anyway=epoch <= self.timeline.early)
+        self.best.offer(self.network, epoch, score, anyway=epoch <= self.passes.early)
         self.run.log(epoch * self.problem.steps_per_epoch, split="validation", score=score)
 
     def _has_waited(self, epoch: int) -> bool:
-        """Tell whether the score has not risen for `patience` epochs."""
-        patience, since = self.config.patience, int(self.best.epoch)
-        if self.timeline.is_second(epoch - 1):
-            since = max(since, self.config.epochs)
-        return bool(patience) and epoch - since >= patience
+        """Tell whether the score has not risen for `patience` epochs of this pass."""
+        patience = self.config.patience
+        return bool(patience) and epoch - int(self.best.risen) >= patience
 
 
 def share_of_processes(count: Tensor | int) -> float:

@@ -22,7 +22,7 @@ _POINTS = TrainingConfig(
     epochs=15, learning_rate=3e-3, weight_decay=1e-4, cosine=True, batch_graphs=32
 )
 _THROUGHOUT = TermsConfig(structure=StructureConfig(schedule="always"))
-"""Where there are labels enough and an epoch is long, the second half is not done twice."""
+"""Where there are labels enough and an epoch is long, nothing is done twice."""
 _PPI = TrainingConfig(epochs=60, learning_rate=0.005, weight_decay=0.0, batch_graphs=2)
 
 TEACHERS: dict[str, TrainConfig] = {

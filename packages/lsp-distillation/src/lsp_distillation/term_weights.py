@@ -56,11 +56,11 @@ class TermWeights(nn.Module):
         """Return all factors; those still to be set are NaN."""
         return {name: float(buffer) for name, buffer in self.named_buffers()}
 
-    def wanted(self, epoch: int, *, eased: bool = False) -> set[str]:
+    def wanted(self, epoch: int, *, without_structure: bool = False) -> set[str]:
         """Return the names of the terms that matter in an epoch, counted from 0."""
-        factors = self.at(epoch, eased=eased)
+        factors = self.at(epoch, without_structure=without_structure)
         named = {name for name, weight in factors.items() if weight != 0}
-        return named | (set(self.open) if self.is_due(epoch) and not eased else set())
+        return named | (set(self.open) if self.is_due(epoch) and not without_structure else set())
 
     def is_due(self, epoch: int) -> bool:
         """Tell whether factors are to be set in this epoch, counted from 0."""
@@ -87,18 +87,11 @@ class TermWeights(nn.Module):
             getattr(self, name).fill_(weight)
             logger.info("weight of %s: %.4g", name, weight)
 
-    def at(self, epoch: int, *, eased: bool = False) -> dict[str, float]:
-        """Return the factors of an epoch, counted from 0; a term that is still to be set has 0.
-
-        Args:
-            epoch: In which they count.
-            eased: Whether it is one of the second half that is done again.
-        """
+    def at(self, epoch: int, *, without_structure: bool = False) -> dict[str, float]:
+        """Return the factors of an epoch, counted from 0; a term that is still to be set has 0."""
         factors = {n: 0.0 if w != w else w for n, w in self.as_numbers().items()}
         structure = self.config.structure
-        if eased:
-            factors[STRUCTURE] *= structure.eased
-        if structure.schedule == "first" and epoch >= structure.epochs:
+        if without_structure or (structure.schedule == "first" and epoch >= structure.epochs):
             factors[STRUCTURE] = 0.0
         if structure.schedule == "linear":
             factors[STRUCTURE] *= max(0.0, 1 - epoch / structure.epochs)

@@ -28,11 +28,9 @@ class StructureConfig:
     reduction: Literal["sum", "mean"] = "sum"
     """Over pairs of layers."""
     schedule: Schedule = "validated"
-    """`validated`: the second half of the training is done twice, with the whole term and with a part of it, `eased`,
-    and the state that is best on validation items is the result (of equals one with the whole); `always`; `first`: only
-    in the first epochs, as the released code; `linear`: falls to zero over them."""
-    eased: float = 0.2
-    """Of `validated`: the part of the weight in the second half that is done again; 0: without the term."""
+    """`validated`: the training is done twice, with the term and without it, and the state that is best on validation
+    items is the result (of equals one with it); `always`; `first`: only in the first epochs, as the
+    released code; `linear`: falls to zero over them."""
     epochs: int = 30
     """Of `first` and `linear`."""
 
@@ -43,10 +41,6 @@ class StructureConfig:
         _check_choice("structure.self_loops", self.self_loops, get_args(SelfLoops))
         _check_choice("structure.schedule", self.schedule, get_args(Schedule))
         _check_choice("structure.reduction", self.reduction, ("sum", "mean"))
-        if not 0 <= self.eased < 1:
-            raise ValueError(
-                f"structure.eased must be at least 0 and below 1, a part of the weight; got {self.eased}"
-            )
         if self.epochs < 1:
             raise ValueError(f"structure.epochs must be at least 1, got {self.epochs}")
         for pair in self.layers:

@@ -107,7 +107,7 @@ def distill(config: Distill) -> None:
         {"name": "weights", "value": trained.student.parameters},
         {"name": "best epoch", "value": trained.learned.epoch},
         {"name": "weight of the structure term", "value": trained.learned.weights[STRUCTURE]},
-        {"name": "term eased half-way", "value": "yes" if trained.learned.eased else "no"},
+        {"name": "structure term dropped", "value": "yes" if trained.learned.dropped else "no"},
         *score_rows(trained.student, task),
     ]
     return emit(rows, json=config.json)
