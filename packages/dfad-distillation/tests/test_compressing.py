@@ -128,6 +128,16 @@ def test_students_in_memory_must_have_something_to_train(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_student_shares_no_weights_with_its_teacher(tmp_path: Path):
+    teacher, student = tiny_pair()
+    student.append(nn.Identity())
+    compress(teacher, tmp_path / "apart", student=student, config=CONFIG, device="cpu")
+    shared = nn.Sequential(teacher[0], nn.Flatten(), nn.LazyLinear(4))
+    shared(torch.zeros(2, 1, 8, 8))
+    with pytest.raises(ValueError, match="shares weights with the teacher"):
+        compress(teacher, tmp_path / "shared", student=shared, config=CONFIG, device="cpu")
+
+
 def test_a_function_may_make_logits_of_what_a_teacher_returns(tmp_path: Path):
     class Nested(nn.Module):
         def __init__(self, body: nn.Module) -> None:

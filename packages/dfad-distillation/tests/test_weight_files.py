@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -37,6 +39,18 @@ def test_weights_come_from_many_kinds_of_files(tmp_path):
         assert _equal(read_weights(_save(tmp_path / f"{number}.pt", content)), state)
 
 
+def test_the_name_of_an_owner_is_taken_off_all_or_none():
+    source, target = Plain(), Plain()
+    owned = {f"model.{name}": value for name, value in source.state_dict().items()}
+    fit_weights(target, owned, path=Path("file"))
+    assert _equal(target.state_dict(), source.state_dict())
+    owner = torch.nn.ModuleDict({"model": Plain()})
+    fit_weights(owner, owned, path=Path("file"))
+    assert _equal(owner["model"].state_dict(), source.state_dict())
+    mixed = owned | {"other.weight": torch.zeros(1)}
+    assert "does not fit" in refusal(lambda: fit_weights(Plain(), mixed, path=Path("file")))
+
+
 def test_half_precision_becomes_single(tmp_path):
     path = _save(tmp_path / "half.pt", Plain().half().state_dict())
     weights = read_weights(path)
@@ -66,7 +80,7 @@ def test_misfits_name_the_first_few(tmp_path):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(UserError, match=r"head.weight is \(4, 6\), not \(7, 6\)"):
         fit_weights(network, Plain(4).state_dict(), path=tmp_path / "w.pt")
-    weights = {f"x.{name}": tensor for name, tensor in before.items()}
+    weights = {f"x.y.{name}": tensor for name, tensor in before.items()}
     with pytest.raises(UserError, match=r"it lacks body.weight, body.bias, norm.weight and 5 more"):
         fit_weights(network, weights, path=tmp_path / "w.pt")
     assert _equal(network.state_dict(), before), "a refused network is unharmed"

@@ -122,6 +122,7 @@ def prepare_student(
 
     Raises:
         UserError: The teacher cannot be distilled, or the student not built.
+        ValueError: The student is a part of the teacher, or shares weights with it.
     """
     check_game(config)
     kind = look_at_teacher(config, teacher.module, seed=seed)
@@ -131,6 +132,11 @@ def prepare_student(
         if any(student is one for one in teacher.module.modules()):
             raise ValueError(
                 "student must not be the teacher itself; pass a network that is smaller"
+            )
+        theirs = {id(parameter) for parameter in teacher.module.parameters()}
+        if any(id(parameter) in theirs for parameter in student.parameters()):
+            raise ValueError(
+                "student shares weights with the teacher, which are never trained; pass copy.deepcopy(student)"
             )
         refuse_lazy(student, "the student")
         module = adapt_outputs(student, outputs).cpu().float()

@@ -56,10 +56,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], *, path: Path) -> None:
     """Put weights into a network of the same structure, which is changed only if all fit.
 
+    A name that a larger module gave the network, as Lightning's `model.`, may stand before all of them.
+
     Raises:
         UserError: Names or shapes differ; the first few are named.
     """
     wanted = module.state_dict()
+    weights = _without_owner(weights, wanted)
     # Counters of batch normalization are younger than many files and change no output.
     missing = [
         name for name in wanted if name not in weights and not name.endswith("num_batches_tracked")
@@ -81,6 +84,17 @@ def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], *, path: Path)
             "and its arguments with which these weights were trained."
         )
     module.load_state_dict(dict(weights), strict=False)
+
+
+def _without_owner(
+    weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> Mapping[str, Tensor]:
+    """Return weights without the one name before all others, if the network knows them only then."""
+    owners = {name.split(".", 1)[0] for name in weights}
+    if len(owners) > 1 or any(name in wanted for name in weights):
+        return weights
+    inner = {name.split(".", 1)[-1]: tensor for name, tensor in weights.items()}
+    return inner if any(name in wanted for name in inner) else weights
 
 
 def _first(names: list[str]) -> str:
