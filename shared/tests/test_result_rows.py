@@ -16,6 +16,7 @@ def test_means_spreads_and_ratios():
 def test_one_value_has_no_spread_and_nothing_is_divided_by_zero():
     assert result_row("a", 2) == {"name": "a", "value": 2.0, "unit": ""}
     assert result_row("a", 2, reference=0)["ratio"] is None
+    assert result_row("a", [2.0], seeds=[7])["spread"] is None
 
 
 def test_a_row_is_printed_as_one_line(capsys):

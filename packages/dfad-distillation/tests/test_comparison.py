@@ -227,7 +227,7 @@ def test_the_table_has_means_worst_and_spread():
     assert (first["worst"], first["spread"], first["seeds"]) == (0.5, pytest.approx(0.2), "0 1")
     assert first["cpu_seconds"] == 2
     assert first["ratio of seconds"] == 1
-    assert second["spread"] == 0
+    assert second["spread"] is None
     assert second["ratio of seconds"] == 1
     third = summarize([*outcomes, Outcome("c", 0, 0.1, 5.0, 1)], reference=0.8, clock="wall")[2]
     assert (third["wall_seconds"], third["ratio of seconds"]) == (5, 2.5)

@@ -24,7 +24,7 @@ def result_row(
         values: One number, or one per seed.
         unit: Of the value.
         reference: What it is compared with; its mean, if there are several.
-        seeds: Of the values; the spread is the largest minus the smallest.
+        seeds: Of the values; the spread is the largest minus the smallest, None of a single one.
         cpu_seconds: What it took.
     """
     numbers = np.atleast_1d(np.asarray(values, float))
@@ -33,7 +33,7 @@ def result_row(
         known = float(np.mean(reference))
         row |= {"reference": known, "ratio": float(numbers.mean() / known) if known else None}
     if len(seeds):
-        row |= {"seeds": list(seeds), "spread": float(np.ptp(numbers))}
+        row |= {"seeds": list(seeds), "spread": float(np.ptp(numbers)) if len(seeds) > 1 else None}
     if cpu_seconds is not None:
         row["cpu_seconds"] = float(cpu_seconds)
     return row

@@ -210,7 +210,7 @@ def summarize(
                 "ratio": mean / reference if reference else None,
                 "worst": min(scores),
                 "seeds": " ".join(str(one.seed) for one in outcomes if one.method == method),
-                "spread": max(scores) - min(scores),
+                "spread": max(scores) - min(scores) if len(scores) > 1 else None,
                 f"{clock}_seconds": seconds,
                 "ratio of seconds": seconds / first if first else None,
             }
