@@ -93,7 +93,7 @@ def camvid() -> DistillationConfig:
     return DistillationConfig(
         input=InputSpace(shape=(3, 96, 128), mean=(0.5,), std=(0.5,)),
         generator=GeneratorConfig(name="natural", output="range"),
-        rounds=180,
+        rounds=160,
         batch=16,
         pool=5,
         generation_loss="log_mae",
@@ -101,6 +101,7 @@ def camvid() -> DistillationConfig:
         warmup=5,
         generator_rate=2e-3,
         regularizers=RegularizerConfig(balance=2.0, batch_statistics=2.0),
+        bank=32,  # a picture has thousands of pixels to agree on
     )
 
 
