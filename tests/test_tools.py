@@ -57,12 +57,12 @@ def test_the_table_of_benchmarks(tmp_path: Path, capfd: pytest.CaptureFixture[st
     folder = tmp_path / "din-style"
     folder.mkdir()
     (folder / "speed.py").write_text(
-        'print(\'{"name": "ratio", "value": 15.25, "seeds": [0, 1]}\')'
+        'print(\'{"name": "KL(a || b)", "value": 15.25, "seeds": [0, 1]}\')'
     )
     bench = tool("bench_table")
     bench.main(folder)
     table = (tmp_path / "din-style.md").read_text()
-    assert "| ratio | 15.25 |  |  |  | 0 1 |  |  |" in table
+    assert r"| KL(a \|\| b) | 15.25 |  |  |  | 0 1 |  |  |" in table
     assert "nox -s bench -- din-style" in table
     (folder / "speed.py").write_text('print(\'{"name": "ratio", "result": 1}\')')
     with pytest.raises(SystemExit, match="columns"):

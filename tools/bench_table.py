@@ -40,7 +40,9 @@ def text(value: Any) -> str:
     """Return one cell; numbers with four digits, seeds in a row."""
     if isinstance(value, list):
         return " ".join(map(str, value))
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value).replace("|", "\\|")  # else it would end the cell
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:

@@ -44,14 +44,8 @@ def run_network(network: nn.Module, task: GraphTask, *, layers: Sequence[str] = 
     try:
         # not in inference mode: graphs keep what is derived from them here, and training uses it again
         with torch.no_grad(), LayerTaps(network, layers) as taps:
-            for piece in _pieces(task):
-                logits = call_network(
-                    network,
-                    piece.x,
-                    piece.graph,
-                    graph_of_node=piece.graph_of_node if piece.level == "graph" else None,
-                    graphs=piece.graphs,
-                )
+            for piece in pieces_of(task):
+                logits = pass_over(network, piece)
                 found.append(Outputs(logits, {name: taps[name] for name in layers}))
     finally:
         network.train(before)
@@ -65,7 +59,18 @@ def _joined(parts: list[Tensor]) -> Tensor:
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).clone()
 
 
-def _pieces(task: GraphTask) -> Iterator[GraphTask]:
+def pass_over(network: nn.Module, task: GraphTask) -> Tensor:
+    """Return what a network says of a task, and nothing more is done."""
+    return call_network(
+        network,
+        task.x,
+        task.graph,
+        graph_of_node=task.graph_of_node if task.level == "graph" else None,
+        graphs=task.graphs,
+    )
+
+
+def pieces_of(task: GraphTask) -> Iterator[GraphTask]:
     """Yield the task in pieces of whole graphs, in order."""
     if task.graph_of_node is None or task.nodes <= PIECE:
         yield task
