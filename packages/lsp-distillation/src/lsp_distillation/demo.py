@@ -1,6 +1,7 @@
 """The demonstration: scikit-learn's digits as a graph of neighbors, a teacher, and students with and without LSP."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lsp_distillation.inference import run_network
 from lsp_distillation.model_files import MODEL_FILE, Student
 from lsp_distillation.named_sets import open_task
 from lsp_distillation.node_data import GraphTask
-from lsp_distillation.recipes import STUDENTS, TEACHERS
+from lsp_distillation.recipes import STUDENTS, TEACHERS, THROUGHOUT
 from tenfold_shared.files import make_folder
 from tenfold_shared.plots import save_figure
 
@@ -32,7 +33,7 @@ def run_demo(
     """
     config = CompareConfig(
         teacher=TEACHERS["digits"],
-        student=STUDENTS["digits"],
+        student=replace(STUDENTS["digits"], terms=THROUGHOUT),  # to show what the term does
         methods=METHODS,
         seeds=tuple(range(seed, seed + seeds)),
     )

@@ -21,8 +21,8 @@ _DIGITS = TrainingConfig(epochs=60, weight_decay=5e-4)
 _POINTS = TrainingConfig(
     epochs=15, learning_rate=3e-3, weight_decay=1e-4, cosine=True, batch_graphs=32
 )
-_THROUGHOUT = TermsConfig(structure=StructureConfig(schedule="always"))
-"""Where there are labels enough and an epoch is long, nothing is done twice."""
+THROUGHOUT = TermsConfig(structure=StructureConfig(schedule="always"))
+"""The structure term stays: where there are labels enough and an epoch is long, nothing is done twice."""
 _PPI = TrainingConfig(epochs=60, learning_rate=0.005, weight_decay=0.0, batch_graphs=2)
 
 TEACHERS: dict[str, TrainConfig] = {
@@ -50,14 +50,14 @@ STUDENTS: dict[str, DistillConfig] = {
     ),
     "ppi": DistillConfig(
         network=_graphs("ppi-student"),
-        terms=_THROUGHOUT,
+        terms=THROUGHOUT,
         training=TrainingConfig(epochs=500, learning_rate=0.005, weight_decay=0.0, batch_graphs=2),
     ),
     "digits": DistillConfig(network=_graphs("gat-student"), training=_DIGITS),
     "points": DistillConfig(
         points=PointNetworkConfig(widths=(16, 16, 32), embedding=64, head=(), neighbors=10),
         training=_POINTS,
-        terms=_THROUGHOUT,
+        terms=THROUGHOUT,
     ),
 }
 """How students are trained."""
