@@ -82,7 +82,8 @@ def test_a_teacher_learns_and_structure_lowers_the_divergence_over_the_union(
     assert problem.score(teacher, "test") > 0.6
     before = copied(teacher)
     labels = TermsConfig(structure=NO_STRUCTURE)
-    strong = TermsConfig(structure=StructureConfig(weight=20.0), soft_labels=0.5, hints=0.1)
+    throughout = StructureConfig(weight=20.0, schedule="always")
+    strong = TermsConfig(structure=throughout, soft_labels=0.5, hints=0.1)
     students = [
         taught(tmp_path / name, task, teacher, terms)
         for name, terms in (("labels", labels), ("lsp", strong))
