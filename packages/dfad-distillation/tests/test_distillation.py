@@ -271,6 +271,9 @@ def test_rates():
     assert half_cosine(1, 10) == 1
     assert half_cosine(6, 10) == pytest.approx(0.5)
     assert rate_factor(9, dataclasses.replace(CONFIG, schedule="constant")) == 1
+    held = dataclasses.replace(CONFIG, schedule="held", rounds=10)
+    assert [rate_factor(n, held) for n in range(1, 9)] == [1] * 8
+    assert 1 > rate_factor(9, held) > rate_factor(10, held) > 0
 
 
 PROGRAM = """

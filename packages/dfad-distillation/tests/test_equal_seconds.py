@@ -11,10 +11,10 @@ from tiny_game import CONFIG, tiny_pair
 from dfad_distillation.comparison import on_noise
 from dfad_distillation.equal_seconds import (
     clock_of,
-    held_then_falling,
     train_for,
     train_within,
 )
+from dfad_distillation.optimizers import held_then_falling
 from dfad_distillation.rivals import Setting
 
 

@@ -173,7 +173,7 @@ def test_every_kind_of_target_trains_end_to_end(tmp_path, kind, batch):
         tmp_path / "student", task, guide.student.network, terms, learning_rate=0.05, epochs=8, **batch
     )  # fmt: skip
     losses = metrics_of(tmp_path / "student", "train", "labels")
-    assert min(losses[-2:]) < 0.95 * losses[0]
+    assert min(losses[6:8]) < 0.95 * losses[0]  # at the end of the pass with all terms
     scores = metrics_of(tmp_path / "student", "validation", "score")
     assert trained.learned.validation == max(scores)
     assert len(scores) == 9 + 8  # and the pass without the structure term

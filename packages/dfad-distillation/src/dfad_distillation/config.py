@@ -8,7 +8,7 @@ Discrepancy = Literal["mae", "mse", "kl"]
 GenerationLoss = Literal["mae", "log_mae", "mse", "kl"]
 GeneratorName = Literal["shuffle", "a", "b", "natural"]
 Task = Literal["classification", "segmentation"]
-Schedule = Literal["constant", "steps", "cosine"]
+Schedule = Literal["constant", "steps", "cosine", "held"]
 Precision = Literal["fp32", "bf16"]
 CONTROLS = 2
 """Numbers of a `natural` generator's noise that say how bright a picture is, and of what contrast."""
@@ -157,7 +157,8 @@ class DistillationConfig:
     generator_rate: float = 1e-3
     """Learning rate of the generator's Adam."""
     schedule: Schedule = "cosine"
-    """How both rates fall: not at all, by `decay` at each of `milestones`, or along a half cosine to 0."""
+    """How both rates fall: not at all, by `decay` at each of `milestones`, along a half cosine to 0, or, `held`, along
+    one in the last fifth of the rounds only."""
     milestones: tuple[int, ...] = ()
     """Rounds after which the rates are multiplied by `decay`."""
     decay: float = 0.1

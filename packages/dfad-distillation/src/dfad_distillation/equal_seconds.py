@@ -5,7 +5,6 @@ arXiv 2405.18392), but asks for the number of steps only when four fifths of the
 guessed from a short trial, and what a student becomes depends on numbers of steps alone, not on the clock.
 """
 
-import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,11 +14,10 @@ from torch import nn
 
 from dfad_distillation.adversarial_game import freeze
 from dfad_distillation.layouts import fastest_layout
+from dfad_distillation.optimizers import FALLING, held_then_falling
 from dfad_distillation.rivals import Rival, Setting, Step
 from tenfold_shared.seeds import seed_global_state
 
-FALLING = 0.2
-"""Share of the budget in which the rates fall."""
 RECENT = 6
 """The last sixth of the held steps says what the falling ones will cost, on a machine whose speed changes."""
 Clock = Callable[[], float]
@@ -49,12 +47,6 @@ def clock_of(device: torch.device | str) -> Clock:
         return time.perf_counter()
 
     return wall
-
-
-def held_then_falling(step: int, steps: int, *, falling: int) -> float:
-    """Return what rates are multiplied by in step 1, 2, ...: 1, and then half a cosine in the last ones."""
-    done = step - (steps - falling)
-    return 1.0 if done <= 0 else (1 + math.cos(math.pi * done / (falling + 1))) / 2
 
 
 def train_for(
